@@ -1,0 +1,39 @@
+/**
+ * A run is what moves at once: consecutive chunks of one page, together at most `limits.runBytes`, or one chunk that
+ * is larger. Where runs begin follows from the page alone, so every node cuts a stream alike: requests,
+ * cache entries, store writes and referrals all speak of the same runs, and 5 kB chunks cost what 1 MiB chunks cost.
+ */
+export interface Run {
+  /** Index of the first chunk. */
+  first: number
+  count: number
+}
+
+/** Positions in the page where runs begin, in order. */
+export function cutRuns(sizes: ArrayLike<number>, runBytes: number): Uint32Array {
+  const starts: number[] = []
+  let bytes = 0
+  for (let at = 0; at < sizes.length; at++) {
+    const size = sizes[at] ?? 0
+    if (at === 0 || bytes + size > runBytes) {
+      starts.push(at)
+      bytes = 0
+    }
+    bytes += size
+  }
+  return Uint32Array.from(starts)
+}
+
+/** The run that holds chunk `index` of a page. */
+export function runAt(page: { first: number; count: number; runStarts: Uint32Array }, index: number): Run {
+  const at = index - page.first
+  let low = 0
+  let high = page.runStarts.length - 1
+  while (low < high) {
+    const middle = (low + high + 1) >> 1
+    if ((page.runStarts[middle] ?? 0) <= at) low = middle
+    else high = middle - 1
+  }
+  const start = page.runStarts[low] ?? 0
+  return { first: page.first + start, count: (page.runStarts[low + 1] ?? page.count) - start }
+}
