@@ -30,6 +30,7 @@ export const errorCodes = {
   },
   'unknown-method': { exit: 1, means: 'the node does not know the method that was called' },
   remote: { exit: 1, means: 'the called node failed while it worked on the call' },
+  'lease-lost': { exit: 1, means: 'the master does not know the lease (any more); register anew' },
   refused: { exit: 16, means: 'the node does not admit this caller or this request' },
   'output-failed': { exit: 17, means: 'the output file, pipe or player cannot be written to' },
   internal: { exit: 70, means: 'a fault of peerstreamer itself; please report it' },

@@ -35,10 +35,18 @@ export const limits = {
   slabBytes: 64 * 1024 * 1024,
   /** bytes; left free on the disk of a store. */
   freeSpaceBytes: 256 * 1024 * 1024,
+  /** parts; one answer to `query`. */
+  queryParts: 256,
   /** children; registered at one master. */
   childrenPerNode: 1024,
   /** ms; a lease that is not renewed ends. */
   leaseMs: 6000,
+  /** ms; a node that does not answer a ping for this long is taken for dead. */
+  pingMs: 700,
+  /** ms; a master that came back must answer this long before its children return to it. */
+  returnStableMs: 30_000,
+  /** ms; a descriptor older than this is asked for again when somebody describes the stream. */
+  descriptorFreshMs: 2000,
   /** streams; listed by one node. */
   streamsPerNode: 10_000,
 } as const

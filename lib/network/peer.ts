@@ -1,0 +1,170 @@
+import type * as v from 'valibot'
+import { type Clock, systemClock } from '../base/clock.ts'
+import { Failure, isFailure } from '../base/errors.ts'
+import type { Address } from '../stream/address.ts'
+import type { Signed } from '../stream/signed.ts'
+import { type CallOptions, type Reply, RpcClient } from '../zerorpc/index.ts'
+import {
+  type GetReply,
+  type NodeStats,
+  parseReply,
+  type QueryPart,
+  type RegisterReply,
+  replySchemas,
+  type StreamRow,
+} from './contract.ts'
+import { Pace } from './pace.ts'
+
+export interface GetOptions {
+  count?: number
+  epoch?: number
+  waitMs?: number
+  local?: boolean
+  lease?: string
+  refer?: boolean
+}
+
+export interface HoldingsChange {
+  name: string
+  epoch: number
+  have: [number, number][]
+  lost: [number, number][]
+}
+
+/** A typed client of one node, and what this node learnt of it: pace, trust, bytes asked for and not yet here. */
+export class Peer {
+  readonly address: Address
+  readonly pace = new Pace()
+  /** Bytes asked for and not yet received; the asker keeps it under `limits.windowBytes`. */
+  bytesUnderWay = 0
+  /** It was late or silent: others are preferred until then, by the monotonic clock, ms. */
+  avoidUntil = 0
+  /** Runs that it sent wrong, by the monotonic clock, ms; the newest last. */
+  readonly badAt: number[] = []
+  readonly #clock: Clock
+  readonly #rpc: RpcClient
+  readonly #calls = new Set<AbortController>()
+
+  constructor(address: Address, clock: Clock = systemClock) {
+    this.address = address
+    this.#clock = clock
+    this.#rpc = new RpcClient(address, { clock })
+  }
+
+  async list(options?: CallOptions): Promise<StreamRow[]> {
+    return this.#checked(replySchemas.list, await this.#call('list', [], options))
+  }
+
+  async describe(name: string, options?: CallOptions): Promise<Signed> {
+    return this.#checked(replySchemas.describe, await this.#call('describe', [name], options))
+  }
+
+  async pages(name: string, from: number, count: number, epoch: number, options?: CallOptions): Promise<Signed[]> {
+    return this.#checked(replySchemas.pages, await this.#call('pages', [name, from, count, epoch], options))
+  }
+
+  /** `data` comes unverified. */
+  async get(name: string, index: number, get: GetOptions, options?: CallOptions): Promise<GetReply> {
+    const reply = await this.#call('get', [name, index, get], options)
+    const value = this.#checked(replySchemas.get, reply)
+    if (value.status !== 'data') return value
+    const data = value.data ?? joined(reply.payload)
+    if (!data) throw new Failure('bad-format', `${this.address} promised chunk ${index} of ${name} and sent no bytes`)
+    return { ...value, data }
+  }
+
+  async query(
+    name: string,
+    window: { first: number; end: number; epoch: number; lease: string; avoid: Address[] },
+    options?: CallOptions,
+  ): Promise<QueryPart[]> {
+    const { first, end, lease, epoch, avoid } = window
+    const asked = avoid.length > 0 ? { epoch, avoid } : { epoch }
+    return this.#checked(
+      replySchemas.query,
+      await this.#call('query', [name, first, end - first, lease, asked], options),
+    )
+  }
+
+  async register(node: { name: string; address?: Address }, options?: CallOptions): Promise<RegisterReply> {
+    return this.#checked(replySchemas.register, await this.#call('register', [node], options))
+  }
+
+  async renew(lease: string, options?: CallOptions): Promise<void> {
+    await this.#call('renew', [lease], options)
+  }
+
+  async report(lease: string, changes: HoldingsChange[], options?: CallOptions): Promise<void> {
+    await this.#call('report', [lease, changes], options)
+  }
+
+  async leave(lease: string, options?: CallOptions): Promise<void> {
+    await this.#call('leave', [lease], options)
+  }
+
+  /** What the node says of itself; shown to people, decided by nobody, so its form is not checked further. */
+  async stats(options?: CallOptions): Promise<NodeStats> {
+    return (await this.#call('stats', [], options)).value as NodeStats
+  }
+
+  /** Whether the node's event loop answers within `withinMs`. */
+  async ping(withinMs: number): Promise<boolean> {
+    try {
+      await this.#rpc.call('ping', [], { timeoutMs: withinMs })
+      return true
+    } catch (error) {
+      // An error that the node sent is an answer, too.
+      return !isFailure(error, 'timeout', 'unreachable', 'closed')
+    }
+  }
+
+  /** Called when the connection broke: a hint, it may come back. */
+  onDisconnect(listener: () => void): void {
+    this.#rpc.onDisconnect(listener)
+  }
+
+  /** Ends all calls in progress with `unreachable`: the node was found dead. */
+  abandon(): void {
+    const reason = new Failure('unreachable', `${this.address} does not answer`)
+    for (const call of [...this.#calls]) call.abort(reason)
+  }
+
+  /** Notes wrong bytes. */
+  bad(): void {
+    this.badAt.push(this.#clock.now())
+    if (this.badAt.length > 16) this.badAt.shift()
+  }
+
+  get traffic(): { sent: number; received: number } {
+    return { sent: this.#rpc.bytesSent, received: this.#rpc.bytesReceived }
+  }
+
+  close(): Promise<void> {
+    this.abandon()
+    return this.#rpc.close()
+  }
+
+  // Not AbortSignal.any: on Node 20 it keeps every combined signal for as long as its sources live.
+  async #call(method: string, args: unknown[], options: CallOptions = {}): Promise<Reply> {
+    const call = new AbortController()
+    const parent = options.signal
+    const onParentAbort = () => call.abort(parent?.reason)
+    if (parent?.aborted) onParentAbort()
+    else parent?.addEventListener('abort', onParentAbort, { once: true })
+    this.#calls.add(call)
+    try {
+      return await this.#rpc.call(method, args, { ...options, signal: call.signal })
+    } finally {
+      this.#calls.delete(call)
+      parent?.removeEventListener('abort', onParentAbort)
+    }
+  }
+
+  #checked<S extends v.GenericSchema>(schema: S, reply: Reply): v.InferOutput<S> {
+    return parseReply(schema, reply.value, this.address)
+  }
+}
+
+function joined(frames: Uint8Array[]): Uint8Array | undefined {
+  return frames.length > 1 ? Buffer.concat(frames) : frames[0]
+}

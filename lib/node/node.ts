@@ -1,0 +1,112 @@
+import { type Clock, systemClock } from '../base/clock.ts'
+import type { Lifecycle } from '../base/lifecycle.ts'
+import type { Logger } from '../base/log.ts'
+import type { NodeStats } from '../network/contract.ts'
+import type { Peers } from '../network/peers.ts'
+import type { Traffic } from '../network/traffic.ts'
+import { type Address, addressOf, splitAddress } from '../stream/address.ts'
+import { RpcServer } from '../zerorpc/index.ts'
+import { Children } from './children.ts'
+import { addressTowards, bindsEverywhere, firstOwnAddress } from './own-address.ts'
+import type { Provider } from './provider.ts'
+import { Service } from './service.ts'
+
+export interface RunningNode {
+  /** Under which others reach it. */
+  readonly address: Address
+  stats(): NodeStats
+  /** Takes no new calls, lets those in progress end, leaves its master, closes its store. Idempotent; waits. */
+  close(): Promise<void>
+}
+
+export interface NodeParts {
+  provider: Provider
+  peers: Peers
+  traffic: Traffic
+  /** Owns the parts; the node adds its server and children, which therefore close first. */
+  lifecycle: Lifecycle
+}
+
+export interface ListenOptions {
+  name: string
+  ip: string
+  port: number
+  masters?: Address[]
+  log: Logger
+  clock?: Clock
+}
+
+/** What source and relay have in common: the server, the children, the figures. */
+export class Node implements RunningNode {
+  readonly #role: 'source' | 'relay'
+  readonly #options: ListenOptions
+  readonly #parts: NodeParts
+  readonly #children: Children
+  readonly #server: RpcServer
+  readonly #clock: Clock
+  readonly #startedAt: number
+  #address: Address = ''
+
+  constructor(role: 'source' | 'relay', options: ListenOptions, parts: NodeParts) {
+    const { clock = systemClock, log, name } = options
+    this.#role = role
+    this.#options = options
+    this.#parts = parts
+    this.#clock = clock
+    this.#startedAt = clock.now()
+    const { provider, peers, traffic, lifecycle } = parts
+    this.#children = lifecycle.own(
+      new Children({ clock, log, peers, self: () => this.#address, chain: () => provider.chain }),
+    )
+    const service = new Service({ name, provider, children: this.#children, traffic, clock, stats: () => this.stats() })
+    this.#server = lifecycle.own(new RpcServer({ clock, name, methods: service.methods() }))
+  }
+
+  get address(): Address {
+    return this.#address
+  }
+
+  async listen(): Promise<void> {
+    const { ip, port, masters = [] } = this.#options
+    const endpoint = await this.#server.bind(addressOf(ip, port))
+    const host = bindsEverywhere(ip) ? await this.#reachableHost(masters) : ip
+    this.#address = addressOf(host, splitAddress(endpoint).port)
+  }
+
+  stats(): NodeStats {
+    const { provider, traffic, peers } = this.#parts
+    const rpc = {
+      sent: this.#server.bytesSent + peers.traffic.sent,
+      received: this.#server.bytesReceived + peers.traffic.received,
+    }
+    return {
+      name: this.#options.name,
+      role: this.#role,
+      address: this.#address,
+      uptimeSeconds: Math.round((this.#clock.now() - this.#startedAt) / 1000),
+      master: provider.master,
+      children: this.#children.list().map(({ name, address }) => ({ name, address: address ?? '' })),
+      bytesSent: traffic.bytesSent,
+      bytesReceived: traffic.bytesReceived,
+      chunksSent: traffic.chunksSent,
+      chunksReceived: traffic.chunksReceived,
+      bytesFrom: { ...traffic.bytesFrom },
+      bytesByPeer: { ...traffic.bytesByPeer },
+      badChunks: traffic.badChunks + provider.badChunks,
+      hedges: traffic.hedges,
+      controlBytes: { sent: rpc.sent - traffic.bytesSent, received: rpc.received - traffic.bytesReceived },
+      store: provider.stored,
+      memoryBytes: process.memoryUsage.rss(),
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#server.drain()
+    await this.#parts.lifecycle.close()
+  }
+
+  async #reachableHost(masters: Address[]): Promise<string> {
+    const [master] = masters
+    return (master === undefined ? undefined : await addressTowards(master)) ?? firstOwnAddress()
+  }
+}

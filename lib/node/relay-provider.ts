@@ -1,0 +1,117 @@
+import type { Lifecycle } from '../base/lifecycle.ts'
+import { limits } from '../base/limits.ts'
+import { SingleFlight } from '../base/single-flight.ts'
+import type { StreamRow } from '../network/contract.ts'
+import type { Traffic } from '../network/traffic.ts'
+import type { Uplink } from '../network/uplink.ts'
+import type { ChunkStore } from '../store/chunk-store.ts'
+import type { Page } from '../stream/page.ts'
+import type { Run } from '../stream/runs.ts'
+import type { StreamKey } from '../stream/stream-key.ts'
+import type { KnownStream } from '../transfer/known-stream.ts'
+import { type Prefetcher, runKey, type Shelf } from '../transfer/prefetcher.ts'
+import type { RemoteStreams } from '../transfer/remote-streams.ts'
+import type { RunCache } from '../transfer/run-cache.ts'
+import type { Holdings } from './holdings.ts'
+import type { Provider, ReadOptions } from './provider.ts'
+
+export interface RelayParts {
+  uplink: Uplink
+  streams: RemoteStreams
+  prefetcher: Prefetcher
+  store: ChunkStore
+  cache: RunCache
+  traffic: Traffic
+}
+
+/** Serves from memory, then from the store, then by fetching from siblings and masters. */
+export class RelayProvider implements Provider {
+  readonly #parts: RelayParts
+  readonly #reading = new SingleFlight<string, Uint8Array | undefined>()
+
+  constructor(parts: RelayParts) {
+    this.#parts = parts
+  }
+
+  get badChunks(): number {
+    return this.#parts.store.stats().badChunks
+  }
+
+  get stored(): { chunks: number; bytes: number } {
+    const { chunks, bytes } = this.#parts.store.stats()
+    return { chunks, bytes }
+  }
+
+  get chain(): readonly string[] {
+    return this.#parts.uplink.upward()
+  }
+
+  get master(): string | null {
+    return this.#parts.uplink.current ?? null
+  }
+
+  list(): Promise<StreamRow[]> {
+    return this.#parts.streams.list()
+  }
+
+  find(name: string, fresh: boolean): Promise<KnownStream | undefined> {
+    return this.#parts.streams.find(name, { fresh })
+  }
+
+  async read(stream: KnownStream, page: Page, run: Run, options: ReadOptions): Promise<Uint8Array | undefined> {
+    const { prefetcher, cache } = this.#parts
+    if (!options.local) prefetcher.follow(options.reader, stream, page, run)
+    const key = runKey(page.stream, run.first)
+    const held = cache.get(key) ?? (await this.#reading.run(key, () => this.#stored(page, run, key)))
+    if (held) return held
+    if (options.local)
+      return (await prefetcher.underWay(page.stream, run.first, options.signal))?.bytes ?? cache.get(key)
+    return (await prefetcher.read(stream, page, run, options.signal)).bytes
+  }
+
+  async #stored(page: Page, run: Run, key: string): Promise<Uint8Array | undefined> {
+    const { store, cache, traffic } = this.#parts
+    const bytes = await store.get(page, run.first, run.count)
+    if (!bytes) return undefined
+    traffic.bytesFrom.store += bytes.length
+    cache.put(key, bytes)
+    return bytes
+  }
+}
+
+/** Where a relay puts what it fetched: memory for those who wait, the store for later, and the news of it to the master. */
+export class RelayShelf implements Shelf {
+  readonly #store: ChunkStore
+  readonly #cache: RunCache
+  readonly #holdings: Holdings
+  readonly #writes = new Set<Promise<void>>()
+  /** Bytes on their way to the disk. */
+  #writing = 0
+
+  constructor(store: ChunkStore, cache: RunCache, holdings: Holdings, lifecycle: Lifecycle) {
+    this.#store = store
+    this.#cache = cache
+    this.#holdings = holdings
+    lifecycle.onClose(async () => {
+      await Promise.all(this.#writes)
+    })
+  }
+
+  has(stream: StreamKey, run: Run): boolean {
+    if (this.#cache.has(runKey(stream, run.first))) return true
+    return this.#store.has(stream, run.first) && this.#store.has(stream, run.first + run.count - 1)
+  }
+
+  keep(page: Page, run: Run, bytes: Uint8Array): void {
+    this.#cache.put(runKey(page.stream, run.first), bytes)
+    // A disk slower than the network must not fill the memory: what it cannot take now passes through uncached.
+    if (this.#writing > limits.windowBytes * 2) return
+    this.#writing += bytes.length
+    const write = this.#store.put(page, run.first, run.count, bytes).then((isKept) => {
+      this.#writes.delete(write)
+      this.#writing -= bytes.length
+      if (isKept) this.#holdings.have(page.stream, run.first, run.first + run.count)
+    })
+    this.#writes.add(write)
+  }
+}

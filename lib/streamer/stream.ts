@@ -1,0 +1,275 @@
+import { randomBytes } from 'node:crypto'
+import { type Chance, type Clock, pause, systemChance, systemClock } from '../base/clock.ts'
+import { Failure, isFailure } from '../base/errors.ts'
+import { Lifecycle } from '../base/lifecycle.ts'
+import { limits } from '../base/limits.ts'
+import { type Logger, silentLogger } from '../base/log.ts'
+import { Peers } from '../network/peers.ts'
+import { Traffic } from '../network/traffic.ts'
+import { Uplink } from '../network/uplink.ts'
+import { MemoryManifestStore } from '../store/memory-store.ts'
+import type { Link } from '../stream/links.ts'
+import type { Page } from '../stream/page.ts'
+import { type Run, runAt } from '../stream/runs.ts'
+import { Fetcher } from '../transfer/fetcher.ts'
+import type { KnownStream } from '../transfer/known-stream.ts'
+import { Prefetcher, runKey } from '../transfer/prefetcher.ts'
+import { RemoteStreams } from '../transfer/remote-streams.ts'
+import { RunCache } from '../transfer/run-cache.ts'
+import type { Output } from './output.ts'
+import { type Pace, Pacer } from './pacing.ts'
+import { chunkAfterBytes, type From, indexOf } from './position.ts'
+
+export interface StreamOptions {
+  /** The node to take chunks from, maybe with the key that must have signed the stream. */
+  source: Link
+  name: string
+  output: Output
+  /** One chunk every so many ms. */
+  intervalMs?: number
+  /** By the chunks' own times. Default: as fast as the output drains. */
+  realtime?: boolean
+  /** Default: the first chunk. */
+  from?: From
+  /** How many chunks at most; default all. */
+  count?: number
+  /** Bytes that the output holds already; it is cut to whole chunks and continued. */
+  resumeFrom?: number
+  signal?: AbortSignal
+  onProgress?(progress: StreamProgress): void
+  log?: Logger
+  clock?: Clock
+  chance?: Chance
+}
+
+export interface StreamProgress {
+  index: number
+  chunkCount: number
+  bytes: number
+  seconds: number
+  rateBytesPerSec: number
+  /** The address that the chunk came from. */
+  from: string
+  positionMs: number
+}
+
+export interface StreamSummary {
+  stream: string
+  chunks: number
+  bytes: number
+  seconds: number
+  /** Times that a chunk was not there when it was due, for longer than `stallMs`. */
+  stalls: number
+  longestStallMs: number
+  bytesByPeer: Record<string, number>
+  badChunks: number
+}
+
+/** A wait for a chunk longer than this is a stall, ms. */
+export const stallMs = 500
+/** A node that does not answer at the start for this long is reported as unreachable, ms. */
+const connectMs = 5000
+/** While nobody can give the next chunk it is asked for again for this long, ms. */
+const patienceMs = 60_000
+const reader = 'output'
+
+/** Takes a stream's chunks in order, verified, and writes them to `output`. Memory does not grow with the stream. */
+export async function streamTo(options: StreamOptions): Promise<StreamSummary> {
+  const lifecycle = new Lifecycle()
+  try {
+    return await new Streamer(options, lifecycle).run()
+  } finally {
+    await lifecycle.close()
+  }
+}
+
+class Streamer {
+  readonly #options: StreamOptions
+  readonly #clock: Clock
+  readonly #signal: AbortSignal
+  readonly #uplink: Uplink
+  readonly #streams: RemoteStreams
+  readonly #prefetcher: Prefetcher
+  readonly #cache = new RunCache(limits.windowBytes * 2)
+  readonly #traffic = new Traffic()
+  #chunks = 0
+  #bytes = 0
+  #stalls = 0
+  #longestStallMs = 0
+  #from = ''
+
+  constructor(options: StreamOptions, lifecycle: Lifecycle) {
+    const { clock = systemClock, chance = systemChance, log = silentLogger, source } = options
+    this.#options = options
+    this.#clock = clock
+    this.#signal = options.signal ?? new AbortController().signal
+    const peers = lifecycle.own(new Peers(clock))
+    const self = { name: `streamer-${randomBytes(6).toString('hex')}` }
+    this.#uplink = lifecycle.own(new Uplink({ self, masters: [source.address], peers, clock, chance, log }))
+    this.#streams = new RemoteStreams({ uplink: this.#uplink, peers, store: new MemoryManifestStore(), clock, log })
+    const fetcher = new Fetcher({ uplink: this.#uplink, peers, traffic: this.#traffic, clock, chance, log })
+    this.#prefetcher = new Prefetcher({
+      fetcher,
+      uplink: this.#uplink,
+      peers,
+      clock,
+      windowBytes: limits.windowBytes,
+      shelf: {
+        has: (stream, run) => this.#cache.has(runKey(stream, run.first)),
+        keep: (page, run, bytes) => this.#cache.put(runKey(page.stream, run.first), bytes),
+      },
+    })
+    lifecycle.onClose(() => this.#prefetcher.close())
+  }
+
+  async run(): Promise<StreamSummary> {
+    const { name, output, count = Number.POSITIVE_INFINITY } = this.#options
+    const stream = await this.#connect()
+    const { descriptor } = stream
+    const pacer = new Pacer(this.#pace(), descriptor.fields.tracks)
+    const startedAt = this.#clock.now()
+    let index = await this.#begin(stream)
+    const end = Math.min(descriptor.chunkCount, index + count)
+    while (index < end && !output.closed) {
+      this.#signal.throwIfAborted()
+      const page = await this.#retrying(() => stream.page(index))
+      const run = runAt(page, index)
+      const bytes = await this.#next(stream, page, run, pacer)
+      const upTo = Math.min(end, run.first + run.count)
+      await this.#write(descriptor.chunkCount, page, run, bytes, index, upTo, pacer, startedAt)
+      this.#cache.delete(runKey(page.stream, run.first))
+      index = upTo
+    }
+    return {
+      stream: name,
+      chunks: this.#chunks,
+      bytes: this.#bytes,
+      seconds: (this.#clock.now() - startedAt) / 1000,
+      stalls: this.#stalls,
+      longestStallMs: Math.round(this.#longestStallMs),
+      bytesByPeer: this.#traffic.bytesByPeer,
+      badChunks: this.#traffic.badChunks,
+    }
+  }
+
+  async #connect(): Promise<KnownStream> {
+    const { source, name } = this.#options
+    this.#uplink.start()
+    const limit = new AbortController()
+    const cancel = this.#clock.after(connectMs, () => {
+      limit.abort(new Failure('unreachable', `${source.address} does not answer; is a node running there?`))
+    })
+    const onAbort = () => limit.abort(this.#signal.reason)
+    this.#signal.addEventListener('abort', onAbort, { once: true })
+    if (this.#signal.aborted) onAbort()
+    try {
+      await this.#uplink.registered(limit.signal)
+    } finally {
+      cancel()
+      this.#signal.removeEventListener('abort', onAbort)
+    }
+    const stream = await this.#retrying(() => this.#streams.find(name, { key: source.key }))
+    if (stream) return stream
+    const names = (await this.#streams.list()).map((row) => row.name)
+    const known = names.length > 0 ? `it has: ${names.join(', ')}` : 'it has none yet'
+    throw new Failure('not-found', `${source.address} knows no stream ${name}; ${known}`)
+  }
+
+  /** Writes what comes before the first chunk and says which one that is. */
+  async #begin(stream: KnownStream): Promise<number> {
+    const { output, from, resumeFrom } = this.#options
+    const { init } = stream.descriptor
+    if (resumeFrom !== undefined && resumeFrom > 0) {
+      const { index, offset } = await this.#retrying(() => chunkAfterBytes(stream, resumeFrom))
+      if (!output.truncate)
+        throw new Failure('bad-argument', '--resume needs --output FILE: a pipe cannot be continued')
+      await output.truncate(offset)
+      if (offset > 0) return index
+    }
+    const index = from ? await this.#retrying(() => indexOf(stream, from)) : 0
+    if (init.length > 0) {
+      await output.write(init)
+      this.#bytes += init.length
+    }
+    return index
+  }
+
+  async #next(stream: KnownStream, page: Page, run: Run, pacer: Pacer): Promise<Uint8Array> {
+    const key = runKey(page.stream, run.first)
+    this.#prefetcher.follow(reader, stream, page, run)
+    const ready = this.#cache.get(key)
+    if (ready) return ready
+    const askedAt = this.#clock.now()
+    const { bytes, address } = await this.#retrying(() => this.#prefetcher.read(stream, page, run, this.#signal))
+    this.#from = address
+    const waitedMs = this.#clock.now() - askedAt
+    if (waitedMs > stallMs && this.#chunks > 0) {
+      this.#stalls++
+      this.#longestStallMs = Math.max(this.#longestStallMs, waitedMs)
+      pacer.shift(waitedMs)
+    }
+    return bytes
+  }
+
+  async #write(
+    chunkCount: number,
+    page: Page,
+    run: Run,
+    bytes: Uint8Array,
+    from: number,
+    upTo: number,
+    pacer: Pacer,
+    startedAt: number,
+  ): Promise<void> {
+    const { output, onProgress } = this.#options
+    const base = page.offsetOf(run.first)
+    const isPaced = this.#pace().kind !== 'free'
+    // Unpaced, a run is written at once; paced, chunk by chunk.
+    for (let index = from; index < upTo && !output.closed; ) {
+      const next = isPaced ? index + 1 : upTo
+      const waitMs = pacer.delayMs(page.record(index), this.#clock.now())
+      if (waitMs > 0) await pause(this.#clock, waitMs, this.#signal)
+      const start = page.offsetOf(index) - base
+      try {
+        await output.write(bytes.subarray(start, start + page.bytesOf(index, next - index)))
+      } catch (error) {
+        if (isFailure(error, 'closed')) return
+        throw error
+      }
+      this.#chunks += next - index
+      this.#bytes += page.bytesOf(index, next - index)
+      index = next
+      const seconds = (this.#clock.now() - startedAt) / 1000
+      onProgress?.({
+        index: index - 1,
+        chunkCount,
+        bytes: this.#bytes,
+        seconds,
+        rateBytesPerSec: this.#bytes / Math.max(seconds, 0.001),
+        from: this.#from || (this.#uplink.current ?? ''),
+        positionMs: pacer.positionMs,
+      })
+    }
+  }
+
+  #pace(): Pace {
+    const { intervalMs, realtime } = this.#options
+    if (realtime) return { kind: 'realtime' }
+    return intervalMs === undefined ? { kind: 'free' } : { kind: 'interval', intervalMs }
+  }
+
+  /** Tries again while nobody can be asked: a node may come back. */
+  async #retrying<T>(work: () => Promise<T>): Promise<T> {
+    const until = this.#clock.now() + patienceMs
+    for (;;) {
+      try {
+        return await work()
+      } catch (error) {
+        this.#signal.throwIfAborted()
+        if (!isFailure(error, 'unavailable', 'timeout', 'unreachable', 'aborted') || this.#clock.now() > until)
+          throw error
+        await pause(this.#clock, 300, this.#signal)
+      }
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import type { Origin } from '../network/traffic.ts'
+import type { Trust } from '../network/trust.ts'
+import type { Address } from '../stream/address.ts'
+
+/** A node that may have the run. */
+export interface Candidate {
+  address: Address
+  origin: Origin
+  trust: Trust
+  /** Past this many ms its answer is late. */
+  lateAfterMs: number
+}
+
+export interface Attempt {
+  address: Address
+  startedAt: number
+  /** False once it answered without data or failed. */
+  underWay: boolean
+}
+
+export type FetchStep =
+  | { do: 'ask'; candidate: Candidate; hedge: boolean }
+  /** Until an attempt ends, or until `ms` have passed. */
+  | { do: 'wait'; ms: number }
+  | { do: 'fail' }
+
+/** How many nodes are asked for one run at a time. */
+const attemptsAtOnce = 2
+
+/**
+ * What to do next to get one run. Candidates stand in the order of DESIGN section 4: siblings, master, supermasters.
+ * The next one is asked when nobody is being asked, or when the one being asked is late and a hedge may be spent.
+ */
+export function planFetch(
+  candidates: readonly Candidate[],
+  attempts: readonly Attempt[],
+  now: number,
+  mayHedge: boolean,
+): FetchStep {
+  const next = order(candidates).find((candidate) => !attempts.some((attempt) => attempt.address === candidate.address))
+  const underWay = attempts.filter((attempt) => attempt.underWay)
+  const newest = underWay.at(-1)
+  if (!newest) return next ? { do: 'ask', candidate: next, hedge: false } : { do: 'fail' }
+  if (!next || !mayHedge || underWay.length >= attemptsAtOnce) return { do: 'wait', ms: Number.POSITIVE_INFINITY }
+  const lateAt = newest.startedAt + lateAfter(candidates, newest.address)
+  return now >= lateAt ? { do: 'ask', candidate: next, hedge: true } : { do: 'wait', ms: lateAt - now }
+}
+
+/** Trusted ones first, each group in the given order; banned ones not at all. */
+function order(candidates: readonly Candidate[]): Candidate[] {
+  return [
+    ...candidates.filter((candidate) => candidate.trust === 'trusted'),
+    ...candidates.filter((candidate) => candidate.trust === 'avoided'),
+  ]
+}
+
+function lateAfter(candidates: readonly Candidate[], address: Address): number {
+  return candidates.find((candidate) => candidate.address === address)?.lateAfterMs ?? 0
+}
+
+/** Bytes that hedges may add, as a share of what was received, and what may always be spent. */
+export const hedgeShare = 0.05
+export const hedgeFreeBytes = 4 * 1024 * 1024
+
+export function mayHedge(hedgedBytes: number, receivedBytes: number): boolean {
+  return hedgedBytes < hedgeFreeBytes + hedgeShare * receivedBytes
+}

@@ -1,0 +1,205 @@
+import { backoffMs } from '../base/backoff.ts'
+import { type Chance, type Clock, pause } from '../base/clock.ts'
+import { Failure, isFailure, toFailure } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import type { Peer } from '../network/peer.ts'
+import type { Peers } from '../network/peers.ts'
+import type { Origin, Traffic } from '../network/traffic.ts'
+import { trustOf } from '../network/trust.ts'
+import { noMaster, type Uplink } from '../network/uplink.ts'
+import type { Address } from '../stream/address.ts'
+import type { Page } from '../stream/page.ts'
+import type { Run } from '../stream/runs.ts'
+import { type Attempt, type Candidate, mayHedge, planFetch } from './fetch-plan.ts'
+import type { KnownStream } from './known-stream.ts'
+
+export interface FetcherOptions {
+  uplink: Uplink
+  peers: Peers
+  traffic: Traffic
+  clock: Clock
+  chance: Chance
+  log: Logger
+}
+
+export interface FetchedRun {
+  bytes: Uint8Array
+  origin: Origin
+  address: Address
+}
+
+/** How long a node that is asked may take to get the chunk itself, ms. */
+const waitMs = 8000
+/** How long a sibling that was late or silent is not asked for, ms. */
+const avoidMs = 5000
+
+/**
+ * Gets one run of chunks over the network and verifies it. What to do next is decided by `planFetch`; this shell
+ * asks, listens and counts. A round ends with verified bytes or with nobody left to ask; rounds go on, with backoff, until the
+ * caller gives up, because a master may come back or another take its place.
+ */
+export class Fetcher {
+  readonly #options: FetcherOptions
+
+  constructor(options: FetcherOptions) {
+    this.#options = options
+  }
+
+  /** `siblings`: whom the master named, best first. Rejects with the signal's reason, or at once with a failure that no retry can mend. */
+  async fetch(
+    stream: KnownStream,
+    page: Page,
+    run: Run,
+    siblings: Address[],
+    signal: AbortSignal,
+  ): Promise<FetchedRun> {
+    const { clock, chance } = this.#options
+    for (let round = 0; ; round++) {
+      const fetched = await this.#round(stream, page, run, round === 0 ? siblings : [], signal)
+      if (fetched) return fetched
+      await pause(clock, 50 + backoffMs(round, { firstMs: 100, maxMs: 1000 }, chance), signal)
+    }
+  }
+
+  #round(
+    stream: KnownStream,
+    page: Page,
+    run: Run,
+    siblings: Address[],
+    signal: AbortSignal,
+  ): Promise<FetchedRun | undefined> {
+    const { clock, traffic } = this.#options
+    const candidates = this.#candidates(siblings)
+    const attempts: (Attempt & { abort: AbortController })[] = []
+    const sizeBytes = page.bytesOf(run.first, run.count)
+    return new Promise((resolve, reject) => {
+      let cancelTimer = () => {}
+      let over = false
+      const end = (settle: () => void) => {
+        if (over) return
+        over = true
+        cancelTimer()
+        signal.removeEventListener('abort', onAbort)
+        for (const attempt of attempts)
+          if (attempt.underWay) attempt.abort.abort(new Failure('aborted', 'no longer needed'))
+        settle()
+      }
+      const onAbort = () => end(() => reject(signal.reason))
+      if (signal.aborted) return onAbort()
+      signal.addEventListener('abort', onAbort, { once: true })
+
+      const step = () => {
+        if (over) return
+        cancelTimer()
+        const plan = planFetch(candidates, attempts, clock.now(), mayHedge(traffic.hedgedBytes, traffic.bytesReceived))
+        if (plan.do === 'fail') return end(() => resolve(undefined))
+        if (plan.do === 'wait') {
+          if (Number.isFinite(plan.ms)) cancelTimer = clock.after(plan.ms, step)
+          return
+        }
+        if (plan.hedge) {
+          traffic.hedges++
+          traffic.hedgedBytes += sizeBytes
+          for (const late of attempts) if (late.underWay) this.#noteLate(late.address)
+        }
+        const attempt = {
+          address: plan.candidate.address,
+          startedAt: clock.now(),
+          underWay: true,
+          abort: new AbortController(),
+        }
+        attempts.push(attempt)
+        this.#ask(stream, page, run, plan.candidate, attempt.abort.signal).then(
+          (bytes) => {
+            attempt.underWay = false
+            if (!bytes) return step()
+            if (over) return
+            const { address, origin } = plan.candidate
+            traffic.received(origin, address, bytes.length, run.count)
+            end(() => resolve({ bytes, origin, address }))
+          },
+          (error) => {
+            attempt.underWay = false
+            if (isFailure(error, 'stream-changed', 'not-found') && plan.candidate.origin !== 'sibling')
+              end(() => reject(error))
+            else step()
+          },
+        )
+        step()
+      }
+      step()
+    })
+  }
+
+  /** Verified bytes of the run, or undefined when the peer has none to give. */
+  async #ask(
+    stream: KnownStream,
+    page: Page,
+    run: Run,
+    candidate: Candidate,
+    signal: AbortSignal,
+  ): Promise<Uint8Array | undefined> {
+    const { clock, peers, uplink, traffic, log } = this.#options
+    const peer = peers.at(candidate.address)
+    const { name, epoch } = stream.descriptor
+    const startedAt = clock.now()
+    const asked = {
+      count: run.count,
+      epoch,
+      waitMs,
+      local: candidate.origin === 'sibling',
+      lease: candidate.address === uplink.current && uplink.shares ? uplink.lease : undefined,
+    }
+    try {
+      const reply = await peer.get(name, run.first, asked, { signal, timeoutMs: waitMs + 2000 })
+      if (reply.status !== 'data') return undefined
+      if (reply.index === run.first && page.firstWrong(run.first, run.count, reply.data) === -1) {
+        peer.pace.record(clock.now() - startedAt, reply.data.length)
+        return reply.data
+      }
+      traffic.badChunks++
+      peer.bad()
+      log.warn(`${peer.address} sent wrong bytes for chunks ${run.first} to ${run.first + run.count - 1} of ${name}`)
+      return undefined
+    } catch (error) {
+      if (!signal.aborted) this.#noteFailure(peer, error)
+      throw error
+    }
+  }
+
+  #noteLate(address: Address): void {
+    const { peers, clock, uplink } = this.#options
+    peers.at(address).avoidUntil = clock.now() + avoidMs
+    void uplink.suspect(address)
+  }
+
+  #noteFailure(peer: Peer, error: unknown): void {
+    const { uplink, log, clock } = this.#options
+    uplink.noteFailure(peer.address, error)
+    if (isFailure(error, 'timeout', 'unreachable')) peer.avoidUntil = clock.now() + avoidMs
+    if (isFailure(error, 'bad-format', 'over-limit')) {
+      peer.bad()
+      log.warn(toFailure(error).message)
+    }
+  }
+
+  #candidates(siblings: Address[]): Candidate[] {
+    const { uplink, peers, clock } = this.#options
+    const [master] = uplink.chain
+    const upward = uplink.upward()
+    const origins: [Address, Origin][] = [
+      ...siblings.map((address): [Address, Origin] => [address, 'sibling']),
+      ...upward.map((address): [Address, Origin] => [address, address === master ? 'master' : 'supermaster']),
+    ]
+    const now = clock.now()
+    return origins.map(([address, origin]) => {
+      const peer = peers.at(address)
+      return { address, origin, trust: trustOf(peer.badAt, now), lateAfterMs: peer.pace.lateAfterMs }
+    })
+  }
+
+  /** The failure to tell whoever waited in vain. */
+  unavailable(): Failure {
+    return noMaster(this.#options.uplink.chain)
+  }
+}
