@@ -1,0 +1,59 @@
+import { expect } from 'chai'
+import { type Attempt, type Candidate, hedgeFreeBytes, mayHedge, planFetch } from '../../lib/transfer/fetch-plan.ts'
+
+const sibling: Candidate = { address: 'tcp://sibling:1', origin: 'sibling', trust: 'trusted', lateAfterMs: 100 }
+const master: Candidate = { address: 'tcp://master:1', origin: 'master', trust: 'trusted', lateAfterMs: 200 }
+const above: Candidate = { address: 'tcp://above:1', origin: 'supermaster', trust: 'trusted', lateAfterMs: 200 }
+const all = [sibling, master, above]
+
+function asked(candidate: Candidate, startedAt: number, underWay: boolean): Attempt {
+  return { address: candidate.address, startedAt, underWay }
+}
+
+describe('the plan of a fetch', () => {
+  it('asks the sibling first', () => {
+    expect(planFetch(all, [], 0, true)).to.deep.equal({ do: 'ask', candidate: sibling, hedge: false })
+  })
+
+  it('waits while the answer is not late', () => {
+    expect(planFetch(all, [asked(sibling, 0, true)], 40, true)).to.deep.equal({ do: 'wait', ms: 60 })
+  })
+
+  it('asks the master beside a sibling that is late', () => {
+    expect(planFetch(all, [asked(sibling, 0, true)], 100, true)).to.deep.equal({ do: 'ask', candidate: master, hedge: true })
+  })
+
+  it('does not hedge when the extra traffic is spent', () => {
+    expect(planFetch(all, [asked(sibling, 0, true)], 500, false)).to.deep.equal({ do: 'wait', ms: Number.POSITIVE_INFINITY })
+  })
+
+  it('asks no third one at the same time', () => {
+    const plan = planFetch(all, [asked(sibling, 0, true), asked(master, 100, true)], 900, true)
+    expect(plan.do).to.equal('wait')
+  })
+
+  it('goes on to the next at once when one fails, hedge or not', () => {
+    expect(planFetch(all, [asked(sibling, 0, false)], 1, false)).to.deep.equal({ do: 'ask', candidate: master, hedge: false })
+    const both = [asked(sibling, 0, false), asked(master, 1, false)]
+    expect(planFetch(all, both, 2, false)).to.deep.equal({ do: 'ask', candidate: above, hedge: false })
+  })
+
+  it('fails when everybody was asked in vain', () => {
+    expect(planFetch([sibling], [asked(sibling, 0, false)], 1, true)).to.deep.equal({ do: 'fail' })
+    expect(planFetch([], [], 0, true)).to.deep.equal({ do: 'fail' })
+  })
+
+  it('asks one that sent wrong bytes last, and a banned one never', () => {
+    const avoided: Candidate = { ...sibling, trust: 'avoided' }
+    const banned: Candidate = { ...above, trust: 'banned' }
+    expect(planFetch([avoided, master], [], 0, true)).to.deep.include({ candidate: master })
+    expect(planFetch([avoided, master], [asked(master, 0, false)], 0, true)).to.deep.include({ candidate: avoided })
+    expect(planFetch([banned], [], 0, true)).to.deep.equal({ do: 'fail' })
+  })
+
+  it('caps hedges at a share of what was received', () => {
+    expect(mayHedge(hedgeFreeBytes - 1, 0)).to.equal(true)
+    expect(mayHedge(hedgeFreeBytes, 0)).to.equal(false)
+    expect(mayHedge(hedgeFreeBytes, 1_000_000)).to.equal(true)
+  })
+})

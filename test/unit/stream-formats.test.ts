@@ -1,0 +1,160 @@
+import { encode } from '@msgpack/msgpack'
+import { expect } from 'chai'
+import { Failure } from '../../lib/base/errors.ts'
+import { Descriptor } from '../../lib/stream/descriptor.ts'
+import { formatLink, parseLink } from '../../lib/stream/links.ts'
+import { nameFrom, parseName } from '../../lib/stream/names.ts'
+import { Page } from '../../lib/stream/page.ts'
+import { chunkStart } from '../../lib/stream/records.ts'
+import { runAt } from '../../lib/stream/runs.ts'
+import { seal } from '../../lib/stream/signed.ts'
+import { Signer } from '../../lib/stream/signing.ts'
+import { makePage } from '../support/pages.ts'
+import { seededChance } from '../support/seeded.ts'
+
+const signer = new Signer(Buffer.alloc(32, 7))
+const fields = {
+  name: 'film',
+  epoch: 1,
+  kind: 'on-demand' as const,
+  format: 'bytes' as const,
+  ending: 'bin',
+  init: new Uint8Array(),
+  tracks: [],
+  chunkCount: 10,
+  chunkBytes: 1000,
+  durationMs: 0,
+  pageRecords: 1024,
+}
+
+function codeOf(work: () => unknown): string | undefined {
+  try {
+    work()
+    return undefined
+  } catch (error) {
+    return error instanceof Failure ? error.code : String(error)
+  }
+}
+
+describe('a page', () => {
+  it('is the same after it travelled', () => {
+    const { page, chunks } = makePage(5, 100)
+    const { verifier } = Descriptor.make(fields, signer)
+    const opened = Page.open(page.signed, verifier, { stream: page.stream, of: 'film' })
+    expect(opened.count).to.equal(5)
+    expect(opened.offsetOf(3)).to.equal(300)
+    expect(opened.firstWrong(0, 5, Buffer.concat(chunks))).to.equal(-1)
+  })
+
+  it('keeps the times of tracks', () => {
+    const times = [{ track: 1, decodeStart: 0, decodeEnd: 90, presentStart: 3, presentEnd: 93 }]
+    const page = Page.make(
+      { streamId: Buffer.alloc(32), epoch: 1, first: 0, offset: 0, last: true },
+      [
+        { sizeBytes: 5, digest: Buffer.alloc(32), start: chunkStart.keyframe, times },
+        { sizeBytes: 5, digest: Buffer.alloc(32), start: chunkStart.continues, times: [] },
+      ],
+      signer,
+    )
+    expect(page.record(0).times).to.deep.equal(times)
+    expect(page.record(0).start).to.equal(chunkStart.keyframe)
+    expect(page.record(1).times).to.deep.equal([])
+  })
+
+  it('names the first wrong chunk', () => {
+    const { page, chunks } = makePage(5, 100)
+    const bytes = Buffer.concat(chunks)
+    bytes[250] = (bytes[250] ?? 0) ^ 1
+    expect(page.firstWrong(0, 5, bytes)).to.equal(2)
+    expect(page.firstWrong(0, 2, bytes.subarray(0, 200))).to.equal(-1)
+    expect(page.firstWrong(0, 2, bytes.subarray(0, 199))).to.equal(0)
+  })
+
+  it('is refused when signed by another key, or of another epoch', () => {
+    const { page } = makePage(2, 100)
+    const other = Descriptor.make(fields, new Signer(Buffer.alloc(32, 8)))
+    expect(codeOf(() => Page.open(page.signed, other.verifier, { stream: page.stream, of: 'film' }))).to.equal('bad-signature')
+    const { verifier } = Descriptor.make(fields, signer)
+    expect(codeOf(() => Page.open(page.signed, verifier, { stream: 'x/2', of: 'film' }))).to.equal('stream-changed')
+  })
+
+  it('is refused in a wrong form, even when signed', () => {
+    const { verifier, stream } = Descriptor.make(fields, signer)
+    const chance = seededChance(11)
+    const good = makePage(3, 50).page.signed.body
+    for (let round = 0; round < 2000; round++) {
+      const body = Buffer.from(good)
+      for (let flips = 0; flips < 3; flips++) body[Math.floor(chance() * body.length)] = Math.floor(chance() * 256)
+      const code = codeOf(() => Page.open(seal('page', body, signer), verifier, { stream, of: 'film' }))
+      expect(code).to.be.oneOf([undefined, 'bad-format', 'stream-changed'])
+    }
+    expect(codeOf(() => Page.open(seal('page', encode([1, 2, 3, 4, 5]), signer), verifier, { stream, of: 'film' }))).to.equal('bad-format')
+  })
+})
+
+describe('a descriptor', () => {
+  it('is the same after it travelled', () => {
+    const made = Descriptor.make(fields, signer)
+    const opened = Descriptor.open(made.signed)
+    expect(opened.stream).to.equal(made.stream)
+    expect(opened.fields.chunkCount).to.equal(10)
+    expect(opened.publicKey.equals(signer.publicKey)).to.equal(true)
+  })
+
+  it('is refused when a bit was changed', () => {
+    const { body, signature } = Descriptor.make(fields, signer).signed
+    for (let at = 0; at < body.length; at++) {
+      const changed = Buffer.from(body)
+      changed[at] = (changed[at] ?? 0) ^ 4
+      expect(codeOf(() => Descriptor.open({ body: changed, signature })), `byte ${at}`).to.be.oneOf(['bad-signature', 'bad-format', 'bad-argument'])
+    }
+  })
+
+  it('does not pass as a page', () => {
+    const { signed, verifier, stream } = Descriptor.make(fields, signer)
+    expect(codeOf(() => Page.open(signed, verifier, { stream, of: 'film' }))).to.equal('bad-signature')
+  })
+})
+
+describe('runs', () => {
+  it('cut a page of small chunks into pieces of at most 1 MiB, the same from every chunk of it', () => {
+    const { page } = makePage(1024, 5 * 1024)
+    const run = runAt(page, 300)
+    expect(page.bytesOf(run.first, run.count)).to.be.at.most(1024 * 1024)
+    expect(run.first).to.be.at.most(300)
+    expect(run.first + run.count).to.be.above(300)
+    expect(runAt(page, run.first)).to.deep.equal(run)
+    expect(runAt(page, run.first + run.count - 1)).to.deep.equal(run)
+  })
+
+  it('hold one chunk each when chunks are large', () => {
+    const { page } = makePage(3, 1024 * 1024)
+    expect([0, 1, 2].map((index) => runAt(page, index).count)).to.deep.equal([1, 1, 1])
+  })
+})
+
+describe('names and links', () => {
+  it('take what is safe as a folder name and refuse the rest', () => {
+    expect(parseName('a.film-2_x')).to.equal('a.film-2_x')
+    for (const bad of ['', '.', '..', '../x', 'a/b', '.hidden', 'a\0b', 'x'.repeat(129), 'é']) {
+      expect(codeOf(() => parseName(bad)), JSON.stringify(bad)).to.equal('bad-argument')
+    }
+  })
+
+  it('are made from file names', () => {
+    expect(nameFrom('My Film (2024)', 'film')).to.equal('My_Film_2024_')
+    expect(nameFrom('../..', 'film')).to.equal('film')
+  })
+
+  it('carry address, name and key', () => {
+    const text = formatLink('tcp://127.0.0.1:7999', 'film', signer.publicKey)
+    const link = parseLink(text)
+    expect(link.address).to.equal('tcp://127.0.0.1:7999')
+    expect(link.name).to.equal('film')
+    expect(link.key?.equals(signer.publicKey)).to.equal(true)
+    expect(parseLink('tcp://[::1]:8000').address).to.equal('tcp://[::1]:8000')
+    for (const bad of ['http://x:1', 'tcp://x', 'tcp://x:70000', 'tcp://x:1/a b', 'tcp://x:1/film#short']) {
+      expect(codeOf(() => parseLink(bad)), bad).to.equal('bad-argument')
+    }
+  })
+})
