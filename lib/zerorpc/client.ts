@@ -1,0 +1,309 @@
+import { randomBytes } from 'node:crypto'
+import { Dealer } from 'zeromq'
+import { type Clock, systemClock } from '../base/clock.ts'
+import { Failure, isErrorCode } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
+import { Breather, bytesOf } from './breather.ts'
+import { decodeEvent, type Event, encodeEvent, idKey } from './event.ts'
+import { type Beating, Heartbeat } from './heartbeat.ts'
+import { defaultHeartbeatMs, lingerMs, type RpcOptions } from './options.ts'
+
+export interface Reply {
+  value: unknown
+  /** Frames that travelled beside the value; none from a peer that does not know payload frames. */
+  payload: Uint8Array[]
+}
+
+export interface CallOptions {
+  /** Default 30,000. */
+  timeoutMs?: number
+  signal?: AbortSignal
+  /** Frames that travel beside the arguments; only once the server has announced that it understands them. */
+  payload?: Uint8Array[]
+}
+
+export interface StreamOptions extends CallOptions {
+  /** Values that may be on their way or unread, default 8. */
+  credit?: number
+}
+
+const defaultTimeoutMs = 30_000
+const empty = Buffer.alloc(0)
+
+/** A client of one zerorpc server: one connection, many calls in flight; it reconnects by itself. */
+export class RpcClient {
+  readonly #endpoint: string
+  readonly #clock: Clock
+  readonly #socket: Dealer
+  readonly #heartbeat: Heartbeat
+  readonly #channels = new Map<string, ClientChannel>()
+  readonly #idPrefix = randomBytes(9).toString('base64url')
+  readonly #queue: Uint8Array[][] = []
+  #nextId = 0
+  #writing = false
+  #closed = false
+  #receiving: Promise<void>
+  #serverTakesPayload = false
+  bytesSent = 0
+  bytesReceived = 0
+
+  constructor(endpoint: string, options: RpcOptions = {}) {
+    const { clock = systemClock, heartbeatMs = defaultHeartbeatMs, maxFrameBytes = limits.frameBytes } = options
+    this.#endpoint = endpoint
+    this.#clock = clock
+    this.#heartbeat = new Heartbeat(clock, heartbeatMs)
+    this.#socket = new Dealer({
+      linger: lingerMs,
+      maxMessageSize: maxFrameBytes,
+      sendHighWaterMark: limits.requestsPerPeer * 4,
+      receiveHighWaterMark: limits.sendQueueMessages,
+      reconnectInterval: 50,
+      reconnectMaxInterval: 1000,
+    })
+    this.#socket.connect(endpoint)
+    this.#receiving = this.#receive()
+  }
+
+  /** Calls a method and returns its answer. */
+  call(method: string, args: unknown[], options: CallOptions = {}): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      const end = this.#open(method, args, options, {
+        onEvent: (event, payload) => {
+          if (event.name === 'OK') {
+            const value = Array.isArray(event.args) ? event.args[0] : event.args
+            end()
+            resolve({ value, payload })
+          } else if (event.name === 'ERR') {
+            end()
+            reject(remoteError(event))
+          }
+        },
+        onEnd: reject,
+      })
+    })
+  }
+
+  /** Calls a method that answers with a stream of values. */
+  async *stream(method: string, args: unknown[], options: StreamOptions = {}): AsyncIterable<Reply> {
+    const { credit = 8 } = options
+    const ready: Reply[] = []
+    let failure: unknown
+    let isDone = false
+    let wake = () => {}
+    const end = this.#open(method, args, options, {
+      onEvent: (event, payload) => {
+        if (event.name === 'STREAM' && ready.length < credit * 2) ready.push({ value: event.args, payload })
+        else if (event.name === 'STREAM')
+          failure = new Failure('over-limit', `${this.#endpoint} sent more of ${method} than it was given credit for`)
+        else if (event.name === 'STREAM_DONE') isDone = true
+        else if (event.name === 'ERR') failure = remoteError(event)
+        else if (event.name === 'OK') {
+          ready.push({ value: Array.isArray(event.args) ? event.args[0] : event.args, payload })
+          isDone = true
+        }
+        wake()
+      },
+      onEnd: (error) => {
+        failure = error
+        wake()
+      },
+    })
+    try {
+      // A fresh channel has one credit.
+      if (credit > 1) end.channel.send('_zpc_more', [credit - 1])
+      let owed = 0
+      for (;;) {
+        const next = ready.shift()
+        if (next) {
+          yield next
+          owed++
+          if (owed >= credit / 2) {
+            end.channel.send('_zpc_more', [owed])
+            owed = 0
+          }
+        } else if (failure !== undefined) throw failure
+        else if (isDone) return
+        else {
+          await new Promise<void>((resolve) => {
+            wake = resolve
+          })
+        }
+      }
+    } finally {
+      end()
+    }
+  }
+
+  /** `listener` is called when the connection broke: a hint, ZeroMQ connects again by itself. */
+  onDisconnect(listener: () => void): void {
+    this.#socket.events.on('disconnect', listener)
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#heartbeat.close()
+    for (const channel of [...this.#channels.values()])
+      channel.fail(new Failure('closed', `the connection to ${this.#endpoint} is closed`))
+    this.#socket.close()
+    await this.#receiving
+  }
+
+  #open(method: string, args: unknown[], options: CallOptions, listener: ChannelListener): EndChannel {
+    const { timeoutMs = defaultTimeoutMs, signal, payload = [] } = options
+    const id = `${this.#idPrefix}${(this.#nextId++).toString(36)}`
+    const now = this.#clock.now()
+    const channel = new ClientChannel(id, now, listener, (event) => this.#send(event, []))
+    const cancelTimer = this.#clock.after(
+      timeoutMs,
+      () =>
+        channel.fail(
+          new Failure('timeout', `${this.#endpoint} did not answer ${method} within ${Math.round(timeoutMs)} ms`),
+        ),
+      true,
+    )
+    const onAbort = () => channel.fail(signal?.reason)
+    channel.release = () => {
+      cancelTimer()
+      signal?.removeEventListener('abort', onAbort)
+      this.#heartbeat.remove(channel)
+      this.#channels.delete(id)
+    }
+    signal?.addEventListener('abort', onAbort, { once: true })
+    const end = Object.assign(() => channel.end(), { channel })
+    // The caller gets `end` before anything can happen on the channel.
+    queueMicrotask(() => {
+      if (this.#closed) return channel.fail(new Failure('closed', `the connection to ${this.#endpoint} is closed`))
+      if (signal?.aborted) return onAbort()
+      if (payload.length > 0 && !this.#serverTakesPayload) {
+        return channel.fail(new Failure('refused', `${this.#endpoint} has not announced that it takes payload frames`))
+      }
+      if (channel.isOver) return
+      this.#channels.set(id, channel)
+      this.#heartbeat.add(channel)
+      this.#send({ header: { message_id: id, v: 3, pf: payload.length }, name: method, args }, payload)
+    })
+    return end
+  }
+
+  #send(event: Event, payload: Uint8Array[]): void {
+    if (this.#closed) return
+    const frames = [empty, encodeEvent(event), ...payload]
+    this.bytesSent += bytesOf(frames)
+    this.#queue.push(frames)
+    if (!this.#writing) void this.#write()
+  }
+
+  /** The only writer of the socket. */
+  async #write(): Promise<void> {
+    this.#writing = true
+    try {
+      for (let frames = this.#queue.shift(); frames && !this.#closed; frames = this.#queue.shift())
+        await this.#socket.send(frames)
+    } catch (error) {
+      if (!this.#closed)
+        for (const channel of [...this.#channels.values()])
+          channel.fail(new Failure('unreachable', `cannot send to ${this.#endpoint}`, { cause: error }))
+    } finally {
+      this.#writing = false
+    }
+  }
+
+  async #receive(): Promise<void> {
+    const breather = new Breather()
+    try {
+      for await (const frames of this.#socket) {
+        const bytes = bytesOf(frames)
+        this.bytesReceived += bytes
+        this.#take(frames)
+        const pause = breather.breathe(bytes)
+        if (pause) await pause
+      }
+    } catch (error) {
+      if (!this.#closed)
+        for (const channel of [...this.#channels.values()])
+          channel.fail(new Failure('unreachable', `the connection to ${this.#endpoint} failed`, { cause: error }))
+    }
+  }
+
+  #take([delimiter, body, ...payload]: Uint8Array[]): void {
+    if (!delimiter || delimiter.length > 0 || !body || payload.length > limits.messageFrames) return
+    let event: Event
+    try {
+      event = decodeEvent(body)
+    } catch {
+      return
+    }
+    const { response_to: responseTo, pf } = event.header
+    if (responseTo === undefined) return
+    if (pf !== undefined) this.#serverTakesPayload = true
+    const channel = this.#channels.get(idKey(responseTo))
+    if (!channel) return
+    channel.heardAt = this.#clock.now()
+    if (event.name.startsWith('_zpc_')) return
+    channel.listener.onEvent(event, payload)
+  }
+}
+
+interface ChannelListener {
+  onEvent(event: Event, payload: Uint8Array[]): void
+  onEnd(error: unknown): void
+}
+
+type EndChannel = (() => void) & { channel: ClientChannel }
+
+/** One call in progress. */
+class ClientChannel implements Beating {
+  readonly listener: ChannelListener
+  heardAt: number
+  beatAt: number
+  isOver = false
+  release = () => {}
+  readonly #id: string
+  readonly #send: (event: Event) => void
+  #count = 0
+
+  constructor(id: string, now: number, listener: ChannelListener, send: (event: Event) => void) {
+    this.#id = id
+    this.heardAt = now
+    this.beatAt = now
+    this.listener = listener
+    this.#send = send
+  }
+
+  send(name: string, args: unknown): void {
+    if (this.isOver) return
+    // Behind the opener, which is sent in the next microtask.
+    queueMicrotask(() =>
+      this.#send({ header: { message_id: `${this.#id}.${this.#count++}`, v: 3, response_to: this.#id }, name, args }),
+    )
+  }
+
+  beat(): void {
+    this.send('_zpc_hb', [0])
+  }
+
+  lost(): void {
+    this.fail(new Failure('unreachable', 'Lost remote after two heartbeat intervals of silence'))
+  }
+
+  fail(error: unknown): void {
+    if (this.isOver) return
+    this.end()
+    this.listener.onEnd(error)
+  }
+
+  end(): void {
+    this.isOver = true
+    this.release()
+  }
+}
+
+/** ERR carries [name, message, traceback]; our own nodes put the error code in the place of the name. */
+function remoteError({ args }: Event): Failure {
+  const [name, message] = Array.isArray(args) ? args : []
+  const text = typeof message === 'string' ? message : String(message ?? name)
+  if (name === 'NameError') return new Failure('unknown-method', `the node does not know the method ${text}`)
+  if (typeof name === 'string' && isErrorCode(name)) return new Failure(name, text)
+  return new Failure('remote', text, { fields: { name: String(name) } })
+}

@@ -1,0 +1,5 @@
+/** zerorpc v3 on zeromq 6: usable alone as `peerstreamer/zerorpc`; knows nothing of video. */
+export { type CallOptions, type Reply, RpcClient, type StreamOptions } from './client.ts'
+export type { RpcOptions } from './options.ts'
+export { WithPayload } from './payload.ts'
+export { type CallContext, type Handler, type Method, RpcServer, type RpcServerOptions } from './server.ts'

@@ -1,0 +1,243 @@
+import { randomBytes } from 'node:crypto'
+import { Router } from 'zeromq'
+import { type Clock, systemClock } from '../base/clock.ts'
+import { errnoOf, Failure } from '../base/errors.ts'
+import type { Closeable } from '../base/lifecycle.ts'
+import { limits } from '../base/limits.ts'
+import { Breather, bytesOf } from './breather.ts'
+import { decodeEvent, type Event, encodeEvent, idKey, type MessageId } from './event.ts'
+import { Heartbeat } from './heartbeat.ts'
+import { defaultHeartbeatMs, lingerMs, type RpcOptions } from './options.ts'
+import { SendQueue } from './send-queue.ts'
+import { ServerChannel } from './server-channel.ts'
+
+export interface CallContext {
+  /** Aborts when the caller is lost or the server closes. */
+  signal: AbortSignal
+  /** Names the connection of the caller. */
+  peer: string
+  /** Frames that came with the request. */
+  payload: Uint8Array[]
+}
+
+/** Returns the answer: a value, a `WithPayload`, a promise of either, or an async iterable of them for a streamed answer. */
+export type Handler = (args: unknown[], context: CallContext) => unknown
+
+export interface Method {
+  handle: Handler
+  doc?: string
+  /** Names of the arguments, for people. */
+  args?: string[]
+}
+
+export interface RpcServerOptions extends RpcOptions {
+  /** Shown by `_zerorpc_inspect`. */
+  name?: string
+  methods: ReadonlyMap<string, Method>
+  /** Calls in progress at most; default `limits.callsPerServer`. */
+  maxCalls?: number
+  /** Told of errors in handlers that are no `Failure`: faults of the program. */
+  onFault?(error: unknown, method: string): void
+}
+
+/** A zerorpc server on one ROUTER socket. Nothing that a caller sends can stop it. */
+export class RpcServer implements Closeable {
+  readonly #options: RpcServerOptions
+  readonly #clock: Clock
+  readonly #socket: Router
+  readonly #heartbeat: Heartbeat
+  readonly #out: SendQueue
+  readonly #methods: ReadonlyMap<string, Method>
+  readonly #channels = new Map<string, ServerChannel>()
+  #receiving: Promise<void> | undefined
+  #closing: Promise<void> | undefined
+  #draining = false
+  bytesReceived = 0
+
+  constructor(options: RpcServerOptions) {
+    const { clock = systemClock, heartbeatMs = defaultHeartbeatMs, maxFrameBytes = limits.frameBytes } = options
+    const { sendQueueMessages = limits.sendQueueMessages } = options
+    this.#options = options
+    this.#clock = clock
+    this.#heartbeat = new Heartbeat(clock, heartbeatMs)
+    this.#socket = new Router({
+      linger: lingerMs,
+      mandatory: true,
+      sendTimeout: 0,
+      sendHighWaterMark: sendQueueMessages,
+      receiveHighWaterMark: limits.requestsPerPeer,
+      maxMessageSize: maxFrameBytes,
+      handshakeInterval: 2000,
+    })
+    this.#out = new SendQueue({
+      clock,
+      send: (frames) => this.#socket.send(frames),
+      perPeer: sendQueueMessages,
+      onGone: (peer) => this.#peerGone(peer),
+    })
+    this.#methods = new Map([...options.methods, ...this.#builtIns()])
+  }
+
+  /** Binds to `tcp://host:port` (port 0 or `*` for a free one) and returns the real endpoint. Throws `port-in-use`. */
+  async bind(endpoint: string): Promise<string> {
+    try {
+      await this.#socket.bind(endpoint.replace(/:0$/, ':*'))
+    } catch (error) {
+      throw bindFailure(endpoint, error)
+    }
+    this.#receiving = this.#receive()
+    return this.#socket.lastEndpoint ?? endpoint
+  }
+
+  get callsInProgress(): number {
+    return this.#channels.size
+  }
+
+  get bytesSent(): number {
+    return this.#out.bytesSent
+  }
+
+  /** Takes no new calls; answers them with `closed`. */
+  drain(): void {
+    this.#draining = true
+  }
+
+  /** Ends all calls and the socket; idempotent; waits. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#draining = true
+    this.#heartbeat.close()
+    for (const channel of [...this.#channels.values()]) channel.cancel(new Failure('closed', 'the node is closing'))
+    await this.#out.close()
+    this.#socket.close()
+    await this.#receiving
+  }
+
+  async #receive(): Promise<void> {
+    const breather = new Breather()
+    try {
+      for await (const frames of this.#socket) {
+        const bytes = bytesOf(frames)
+        this.bytesReceived += bytes
+        this.#take(frames)
+        const pause = breather.breathe(bytes)
+        if (pause) await pause
+      }
+    } catch (error) {
+      if (!this.#closing) this.#options.onFault?.(error, 'receive')
+    }
+  }
+
+  #take(frames: Uint8Array[]): void {
+    const delimiter = frames.findIndex((frame) => frame.length === 0)
+    const body = frames[delimiter + 1]
+    if (delimiter < 1 || !body || frames.length > delimiter + 2 + limits.messageFrames) return
+    const envelope = frames.slice(0, delimiter)
+    let event: Event
+    try {
+      event = decodeEvent(body)
+    } catch {
+      return
+    }
+    const peer = envelope.map((frame) => Buffer.from(frame).toString('base64')).join('.')
+    const { message_id: id, response_to: responseTo } = event.header
+    if (responseTo !== undefined) {
+      this.#channels.get(`${peer}:${idKey(responseTo)}`)?.take(event, this.#clock.now())
+    } else if (!event.name.startsWith('_zpc_')) {
+      this.#open(peer, envelope, id, event, frames.slice(delimiter + 2))
+    }
+  }
+
+  #open(peer: string, envelope: Uint8Array[], id: MessageId, event: Event, payload: Uint8Array[]): void {
+    const key = `${peer}:${idKey(id)}`
+    if (this.#channels.has(key)) return
+    const takesPayload = event.header.pf !== undefined
+    const channel = new ServerChannel({
+      now: this.#clock.now(),
+      send: (name, args, frames) => {
+        const header = {
+          message_id: randomId(),
+          v: 3 as const,
+          response_to: id,
+          ...(takesPayload ? { pf: frames.length } : {}),
+        }
+        this.#out.push(peer, [...envelope, emptyFrame, encodeEvent({ header, name, args }), ...frames])
+      },
+      takesPayload,
+      release: () => {
+        this.#heartbeat.remove(channel)
+        this.#channels.delete(key)
+      },
+    })
+    const { maxCalls = limits.callsPerServer } = this.#options
+    const method = this.#methods.get(event.name)
+    if (this.#draining) return channel.fail(new Failure('closed', 'the node takes no new calls'))
+    if (this.#channels.size >= maxCalls)
+      return channel.fail(new Failure('over-limit', `${maxCalls} calls are in progress; try again later`))
+    // The original answers an unknown method with Python's NameError.
+    if (!method) return channel.error('NameError', event.name)
+    this.#channels.set(key, channel)
+    this.#heartbeat.add(channel)
+    const args = Array.isArray(event.args) ? event.args : []
+    void channel.run(method.handle, args, { signal: channel.signal, peer, payload }).then((fault) => {
+      if (fault !== undefined) this.#options.onFault?.(fault, event.name)
+    })
+  }
+
+  #peerGone(peer: string): void {
+    for (const [key, channel] of [...this.#channels]) {
+      if (key.startsWith(`${peer}:`)) channel.lost()
+    }
+  }
+
+  #builtIns(): Map<string, Method> {
+    const { name = 'zerorpc', methods } = this.#options
+    const inspect = () => ({
+      name,
+      methods: Object.fromEntries(
+        [...methods].map(([method, { doc = '', args = [] }]) => [
+          method,
+          { doc, args: args.map((arg) => ({ name: arg })) },
+        ]),
+      ),
+    })
+    return new Map<string, Method>([
+      ['_zerorpc_ping', { handle: () => ['pong', name] }],
+      ['_zerorpc_list', { handle: () => [...methods.keys()] }],
+      ['_zerorpc_name', { handle: () => name }],
+      ['_zerorpc_inspect', { handle: inspect }],
+    ])
+  }
+}
+
+const emptyFrame = Buffer.alloc(0)
+const serverId = randomBytes(9).toString('base64url')
+let nextId = 0
+
+function randomId(): string {
+  return `${serverId}${(nextId++).toString(36)}`
+}
+
+function bindFailure(endpoint: string, error: unknown): Failure {
+  switch (errnoOf(error)) {
+    case 'EADDRINUSE':
+      return new Failure(
+        'port-in-use',
+        `${endpoint} is in use by another program; choose another port or stop that program`,
+        { cause: error },
+      )
+    case 'EADDRNOTAVAIL':
+    case 'ENODEV':
+      return new Failure('bad-argument', `${endpoint} is not an address of this machine`, { cause: error })
+    case 'EACCES':
+      return new Failure('bad-argument', `this user may not listen on ${endpoint}; ports below 1024 need more rights`, {
+        cause: error,
+      })
+    default:
+      return new Failure('bad-argument', `cannot listen on ${endpoint}`, { cause: error })
+  }
+}
