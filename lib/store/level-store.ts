@@ -1,0 +1,494 @@
+import type { FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import { backoffMs } from '../base/backoff.ts'
+import { type Clock, systemClock } from '../base/clock.ts'
+import { errnoOf, Failure } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
+import { type Logger, silentLogger } from '../base/log.ts'
+import type { Page } from '../stream/page.ts'
+import type { Signed } from '../stream/signed.ts'
+import type { StreamKey } from '../stream/stream-key.ts'
+import type { ChunkRange, ChunkStore, ManifestStore, StoreStats } from './chunk-store.ts'
+import { pickEvictions } from './eviction.ts'
+import type { Extent } from './extents.ts'
+import {
+  decodeExtent,
+  decodeSigned,
+  decodeUses,
+  descriptorKey,
+  encodeExtent,
+  encodeSigned,
+  encodeUses,
+  extentKey,
+  keysUnder,
+  pageKey,
+  pinKey,
+  streamPath,
+  usesKey,
+} from './rows.ts'
+import { SlabFiles } from './slab-files.ts'
+import { type RowChange, type Slab, SlabIndex } from './slab-index.ts'
+import { claimDirectory, type Index, openIndex } from './store-directory.ts'
+
+export interface LevelStoreOptions {
+  /** Bytes of slab files at most; default 10 GiB. */
+  capacityBytes?: number
+  /** Bytes left free on the disk; default `limits.freeSpaceBytes`. */
+  freeSpaceBytes?: number
+  /** Size at which a slab is closed, bytes; default `limits.slabBytes`, less for a small capacity. */
+  slabBytes?: number
+  clock?: Clock
+  log?: Logger
+}
+
+/** Rows changed in memory reach the disk within this time, ms; a kill loses no more than that of a cache. */
+const flushMs = 200
+/** Free space is looked at once in so many written bytes. */
+const freeCheckBytes = 16 * 1024 * 1024
+
+type Batch = { type: 'put'; key: string; value: Buffer } | { type: 'del'; key: string }
+
+/**
+ * The chunk store of a relay: bytes in append-only slab files, the index in LevelDB.
+ *
+ * How it works. The whole index is in memory (`SlabIndex`): a row is not a chunk but an extent, chunks that lie one after
+ * another in a slab, so that a film that was read in order is one row a slab. `put` reserves a place at the end of the slab
+ * of its stream, writes there, and only then makes the chunks known; rows follow in batches. So a row never points at
+ * bytes that were not written, and what a kill leaves behind a slab's last row is only space. `get` reads one piece a run and
+ * verifies it: what is wrong is dropped, counted and reported. A full or failing disk makes `put` answer false for a while.
+ */
+export class LevelChunkStore implements ChunkStore, ManifestStore {
+  readonly #directory: string
+  readonly #files: SlabFiles
+  readonly #index: SlabIndex
+  readonly #capacityBytes: number
+  readonly #freeSpaceBytes: number
+  readonly #slabBytes: number
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #writers = new Map<StreamKey, Writer>()
+  readonly #dirty = new Map<string, RowChange>()
+  readonly #listeners: ((stream: StreamKey, range: ChunkRange) => void)[] = []
+  readonly #pending = new Set<Promise<unknown>>()
+  #db: Index
+  #cancelFlush: (() => void) | undefined
+  #flushing: Promise<void> | undefined
+  #nextSlab = 1
+  #badChunks = 0
+  #sinceFreeCheck = freeCheckBytes
+  #failures = 0
+  #retryAt = 0
+  #closing: Promise<void> | undefined
+
+  private constructor(directory: string, db: Index, options: LevelStoreOptions) {
+    const {
+      capacityBytes = 10 * 1024 ** 3,
+      freeSpaceBytes = limits.freeSpaceBytes,
+      clock = systemClock,
+      log = silentLogger,
+    } = options
+    this.#directory = directory
+    this.#db = db
+    this.#capacityBytes = capacityBytes
+    this.#freeSpaceBytes = freeSpaceBytes
+    // A store has at least eight slabs, or evicting one would empty most of it.
+    this.#slabBytes = Math.min(options.slabBytes ?? limits.slabBytes, Math.max(1, Math.floor(capacityBytes / 8)))
+    this.#clock = clock
+    this.#log = log
+    this.#files = new SlabFiles(join(directory, 'slabs'))
+    this.#index = new SlabIndex((change) => this.#note(change))
+  }
+
+  /** Opens or makes the store in `directory`. Throws `directory-unusable`, `store-locked` or `store-broken`. */
+  static async open(directory: string, options: LevelStoreOptions = {}): Promise<LevelChunkStore> {
+    await claimDirectory(directory)
+    const db = await openIndex(directory, options.log ?? silentLogger)
+    const store = new LevelChunkStore(directory, db, options)
+    try {
+      await store.#load()
+    } catch (cause) {
+      await db.close()
+      throw new Failure('store-broken', `cannot read the chunk store in ${directory}`, { cause })
+    }
+    return store
+  }
+
+  has(stream: StreamKey, index: number): boolean {
+    return this.#index.stream(stream)?.at(index) !== undefined
+  }
+
+  held(stream: StreamKey): ChunkRange[] {
+    return this.#index.stream(stream)?.ranges() ?? []
+  }
+
+  streams(): StreamKey[] {
+    return this.#index.streams()
+  }
+
+  async get(page: Page, first: number, count: number): Promise<Buffer | undefined> {
+    this.#checkOpen()
+    const pieces = this.#pieces(page, first, count)
+    if (!pieces) return undefined
+    // Not from the pool of small buffers: exactly this size, given back whole.
+    const bytes = Buffer.allocUnsafeSlow(page.bytesOf(first, count))
+    for (const { slab, slabOffset, start, length } of pieces) {
+      this.#index.use(slab)
+      if (!(await this.#files.read(slab, slabOffset, bytes.subarray(start, start + length)))) {
+        return this.#wrong(page, first, count, first)
+      }
+    }
+    const wrong = page.firstWrong(first, count, bytes)
+    return wrong === -1 ? bytes : this.#wrong(page, first, count, wrong)
+  }
+
+  async put(page: Page, first: number, count: number, bytes: Uint8Array): Promise<boolean> {
+    this.#checkOpen()
+    if (this.#isHeld(page.stream, first, count)) return true
+    if (this.#clock.now() < this.#retryAt) return false
+    const work = this.#write(page, first, count, bytes)
+    this.#pending.add(work)
+    try {
+      const isKept = await work
+      if (isKept) this.#failures = 0
+      return isKept
+    } catch (error) {
+      this.#suspend(error)
+      return false
+    } finally {
+      this.#pending.delete(work)
+    }
+  }
+
+  async delete(stream: StreamKey): Promise<void> {
+    this.#checkOpen()
+    await this.#leaveWriter(stream)
+    for (const slab of this.#index.slabs()) if (slab.stream === stream) await this.#evict(slab.id)
+    await this.#db.clear(keysUnder(`p/${streamPath(stream)}/`))
+  }
+
+  onLost(listener: (stream: StreamKey, range: ChunkRange) => void): void {
+    this.#listeners.push(listener)
+  }
+
+  stats(): StoreStats {
+    const { chunks, bytes } = this.#index.totals
+    return { chunks, bytes, badChunks: this.#badChunks }
+  }
+
+  async descriptors(): Promise<{ name: string; signed: Signed }[]> {
+    const found: { name: string; signed: Signed }[] = []
+    for await (const [key, value] of this.#db.iterator(keysUnder('d/'))) {
+      const signed = decodeSigned(value)
+      if (signed) found.push({ name: key.slice(2), signed })
+    }
+    return found
+  }
+
+  putDescriptor(name: string, signed: Signed): Promise<void> {
+    return this.#putRow(descriptorKey(name), encodeSigned(signed))
+  }
+
+  async getPage(stream: StreamKey, first: number): Promise<Signed | undefined> {
+    const value = await this.#db.get(pageKey(stream, first))
+    return value && decodeSigned(value)
+  }
+
+  putPage(stream: StreamKey, first: number, signed: Signed): Promise<void> {
+    return this.#putRow(pageKey(stream, first), encodeSigned(signed))
+  }
+
+  getPin(name: string): Promise<Uint8Array | undefined> {
+    return this.#db.get(pinKey(name))
+  }
+
+  async putPin(name: string, publicKey: Uint8Array): Promise<void> {
+    // The one thing here that must not be lost: without it a stranger's key could be taken for the first.
+    await this.#db.put(pinKey(name), Buffer.from(publicKey), { sync: true })
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#cancelFlush?.()
+    await Promise.allSettled([...this.#pending])
+    for (const stream of [...this.#writers.keys()]) await this.#leaveWriter(stream)
+    await this.#flushing
+    await this.#flush()
+    await this.#putRow(usesKey, encodeUses(this.#index.byUse()))
+    await this.#files.close()
+    await this.#db.close()
+  }
+
+  async #load(): Promise<void> {
+    const files = await this.#files.list()
+    const bad: Batch[] = []
+    for await (const [key, value] of this.#db.iterator(keysUnder('x/'))) {
+      const row = decodeExtent(key, value)
+      const size = row && files.get(row.extent.slab)
+      const slab = row && this.#index.slab(row.extent.slab)
+      const isSound =
+        row !== undefined &&
+        size !== undefined &&
+        row.extent.slabOffset + row.extent.bytes <= size &&
+        (slab === undefined || slab.stream === row.stream) &&
+        !this.#index.stream(row.stream)?.touches(row.extent.first, row.extent.first + row.extent.count)
+      if (!isSound) {
+        bad.push({ type: 'del', key })
+        continue
+      }
+      if (!slab) this.#index.addSlab(row.extent.slab, row.stream, size)
+      this.#index.add(row.stream, row.extent)
+    }
+    // What was just read needs no writing, but for extents that joined.
+    this.#dirty.clear()
+    if (bad.length > 0) await this.#db.batch(bad)
+    const uses = await this.#db.get(usesKey)
+    if (uses) for (const slab of decodeUses(uses)) this.#index.use(slab)
+    for (const slab of files.keys()) {
+      this.#nextSlab = Math.max(this.#nextSlab, slab + 1)
+      if (!this.#index.slab(slab)) await this.#files.remove(slab)
+    }
+  }
+
+  #isHeld(stream: StreamKey, first: number, count: number): boolean {
+    const extents = this.#index.stream(stream)
+    for (let index = first; index < first + count; ) {
+      const extent = extents?.at(index)
+      if (!extent) return false
+      index = extent.first + extent.count
+    }
+    return true
+  }
+
+  #pieces(page: Page, first: number, count: number): Piece[] | undefined {
+    const extents = this.#index.stream(page.stream)
+    const base = page.offsetOf(first)
+    const pieces: Piece[] = []
+    for (let index = first; index < first + count; ) {
+      const extent = extents?.at(index)
+      if (!extent) return undefined
+      const upTo = Math.min(first + count, extent.first + extent.count)
+      const offset = page.offsetOf(index)
+      const slabOffset = extent.slabOffset + offset - extent.mediaOffset
+      // A damaged row may point anywhere; what it points at is verified, but it must be a place in a file.
+      pieces.push({
+        slab: extent.slab,
+        slabOffset: Math.max(0, slabOffset),
+        start: offset - base,
+        length: page.bytesOf(index, upTo - index),
+      })
+      index = upTo
+    }
+    return pieces
+  }
+
+  async #write(page: Page, first: number, count: number, bytes: Uint8Array): Promise<boolean> {
+    if (!(await this.#makeRoom(bytes.length))) return false
+    const writer = await this.#writerFor(page.stream, bytes.length)
+    const slabOffset = writer.end
+    writer.end += bytes.length
+    this.#index.grow(writer.slab, bytes.length)
+    writer.users++
+    try {
+      for (let done = 0; done < bytes.length; ) {
+        const { bytesWritten } = await writer.handle.write(bytes, done, bytes.length - done, slabOffset + done)
+        done += bytesWritten
+      }
+    } catch (error) {
+      // What was being written is lost, what was written before is not: go on in a new slab later.
+      if (this.#writers.get(page.stream) === writer) this.#writers.delete(page.stream)
+      writer.isLeft = true
+      throw error
+    } finally {
+      writer.users--
+      if (writer.isLeft && writer.users === 0) await writer.handle.close().catch(() => {})
+    }
+    // Evicted, or held by now from another put: the bytes are only space.
+    if (!this.#index.slab(writer.slab.id)) return false
+    if (this.#index.stream(page.stream)?.touches(first, first + count)) {
+      if (this.#isHeld(page.stream, first, count)) return true
+      this.#index.cut(page.stream, first, first + count, (index) => page.offsetOf(index))
+    }
+    const extent: Extent = {
+      first,
+      count,
+      mediaOffset: page.offsetOf(first),
+      bytes: bytes.length,
+      slab: writer.slab.id,
+      slabOffset,
+    }
+    this.#index.use(writer.slab.id)
+    this.#index.add(page.stream, extent)
+    return true
+  }
+
+  async #writerFor(stream: StreamKey, bytes: number): Promise<Writer> {
+    const writer = this.#writers.get(stream)
+    if (writer && (writer.end === 0 || writer.end + bytes <= this.#slabBytes)) return writer
+    const opening = this.#openings.get(stream)
+    if (opening) {
+      await opening
+      return this.#writerFor(stream, bytes)
+    }
+    const started = this.#nextWriter(stream)
+    this.#openings.set(stream, started)
+    try {
+      return await started
+    } finally {
+      this.#openings.delete(stream)
+    }
+  }
+
+  readonly #openings = new Map<StreamKey, Promise<Writer>>()
+
+  async #nextWriter(stream: StreamKey): Promise<Writer> {
+    await this.#leaveWriter(stream)
+    const id = this.#nextSlab++
+    const handle = await this.#files.create(id)
+    const writer: Writer = { slab: this.#index.addSlab(id, stream), handle, end: 0, users: 0, isLeft: false }
+    this.#writers.set(stream, writer)
+    return writer
+  }
+
+  /** Closes the slab being written for a stream, behind writes in progress. */
+  async #leaveWriter(stream: StreamKey): Promise<void> {
+    const writer = this.#writers.get(stream)
+    if (!writer) return
+    this.#writers.delete(stream)
+    writer.isLeft = true
+    if (writer.users === 0) await writer.handle.close().catch(() => {})
+  }
+
+  /** Keeps to the capacity and the free space; false when there is no room and none can be made. */
+  async #makeRoom(bytes: number): Promise<boolean> {
+    await this.#evictDownTo(this.#capacityBytes - bytes)
+    this.#sinceFreeCheck += bytes
+    if (this.#sinceFreeCheck < freeCheckBytes) return true
+    this.#sinceFreeCheck = 0
+    const lacking = this.#freeSpaceBytes + freeCheckBytes - (await this.#files.freeBytes())
+    if (lacking <= 0) return true
+    const held = this.#index.totals.slabBytes
+    await this.#evictDownTo(held - lacking)
+    if (held - this.#index.totals.slabBytes >= lacking) return true
+    this.#sinceFreeCheck = freeCheckBytes
+    this.#suspend(new Failure('disk-full', `less than ${this.#freeSpaceBytes} bytes are free`))
+    return false
+  }
+
+  async #evictDownTo(bytes: number): Promise<void> {
+    const held = this.#index.totals.slabBytes
+    if (held <= bytes) return
+    const writing = new Set([...this.#writers.values()].map((writer) => writer.slab.id))
+    for (const slab of pickEvictions(this.#index.slabs(), writing, held, Math.max(0, bytes))) await this.#evict(slab)
+  }
+
+  async #evict(id: number): Promise<void> {
+    const stream = this.#index.slab(id)?.stream
+    if (stream === undefined) return
+    const lost = this.#index.removeSlab(id)
+    for (const range of lost) this.#lose(stream, range)
+    await this.#files.remove(id)
+  }
+
+  #wrong(page: Page, first: number, count: number, wrong: number): undefined {
+    this.#badChunks++
+    this.#log.warn(`chunk ${wrong} of stream ${page.stream} was damaged on disk; dropped`)
+    this.#index.cut(page.stream, first, first + count, (index) => page.offsetOf(index))
+    this.#lose(page.stream, { first, end: first + count })
+    return undefined
+  }
+
+  #lose(stream: StreamKey, range: ChunkRange): void {
+    for (const listener of this.#listeners) listener(stream, range)
+  }
+
+  /** The disk does not take more now: pass chunks through uncached and try again later. */
+  #suspend(error: unknown): void {
+    const waitMs = 500 + backoffMs(this.#failures++, { firstMs: 500, maxMs: 30_000 }, () => 1)
+    this.#retryAt = this.#clock.now() + waitMs
+    const why = error instanceof Failure ? error.message : (errnoOf(error) ?? String(error))
+    this.#log.warn(`the chunk store in ${this.#directory} takes no more for ${Math.round(waitMs)} ms: ${why}`)
+  }
+
+  #note(change: RowChange): void {
+    this.#dirty.set(`${change.stream}:${change.first}`, change)
+    this.#cancelFlush ??= this.#clock.after(flushMs, () => {
+      this.#cancelFlush = undefined
+      this.#flushing = this.#flush()
+    })
+  }
+
+  async #flush(): Promise<void> {
+    const changes = [...this.#dirty.values()]
+    this.#dirty.clear()
+    const batch = changes.map(({ stream, first, extent }): Batch => {
+      const key = extentKey(stream, first)
+      return extent ? { type: 'put', key, value: encodeExtent(extent) } : { type: 'del', key }
+    })
+    if (batch.length === 0) return
+    try {
+      await this.#db.batch(batch)
+    } catch (error) {
+      for (const change of changes) {
+        const key = `${change.stream}:${change.first}`
+        if (!this.#dirty.has(key)) this.#dirty.set(key, change)
+      }
+      this.#suspend(error)
+      await this.#reopenIndex()
+    }
+  }
+
+  async #putRow(key: string, value: Buffer): Promise<void> {
+    try {
+      await this.#db.put(key, value)
+    } catch (error) {
+      // A manifest that cannot be kept is fetched again after a restart.
+      this.#suspend(error)
+      await this.#reopenIndex()
+    }
+  }
+
+  /** One failed write poisons a LevelDB handle for good; closing and opening it again cures that. */
+  async #reopenIndex(): Promise<void> {
+    try {
+      await this.#db.close()
+      this.#db = await openIndex(this.#directory, this.#log)
+    } catch (error) {
+      this.#log.error(`the index of the chunk store in ${this.#directory} cannot be opened again: ${String(error)}`)
+    }
+    if (this.#dirty.size > 0 && !this.#closing) {
+      this.#cancelFlush ??= this.#clock.after(Math.max(flushMs, this.#retryAt - this.#clock.now()), () => {
+        this.#cancelFlush = undefined
+        this.#flushing = this.#flush()
+      })
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#closing) throw new Failure('closed', 'the chunk store is closed')
+  }
+}
+
+/** A slab being written. */
+interface Writer {
+  slab: Slab
+  handle: FileHandle
+  /** Where the next write goes. */
+  end: number
+  /** Writes in progress. */
+  users: number
+  /** No longer written to: closed by the last user. */
+  isLeft: boolean
+}
+
+/** Part of a read that lies in one slab. */
+interface Piece {
+  slab: number
+  slabOffset: number
+  /** Offset in the answer. */
+  start: number
+  length: number
+}
