@@ -169,7 +169,7 @@ function decodeColumns(body: Uint8Array): Columns {
   if (count > limits.pageRecords || sizeBytes.length !== count * 4 || digests.length !== count * digestBytes) {
     throw wrongPage('has columns of unequal length')
   }
-  const sizes = new Uint32Array(sizeBytes.slice().buffer)
+  const sizes = new Uint32Array(new Uint8Array(sizeBytes).buffer)
   if (sizes.some((size) => size === 0 || size > limits.chunkBytes)) throw wrongPage('has a chunk of a forbidden size')
   if (starts.some((start) => start > 2)) throw wrongPage('has an unknown flag')
   return { streamId, epoch, first, offset, last, sizes, digests, starts, times: decodeTimes(times, count) }

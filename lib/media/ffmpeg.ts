@@ -1,0 +1,85 @@
+import { execFile } from 'node:child_process'
+import { resolve } from 'node:path'
+import { PassThrough, type Readable } from 'node:stream'
+import { promisify } from 'node:util'
+import ffmpegCommand, { type FfprobeData, type FfprobeStream } from 'fluent-ffmpeg'
+import { Failure } from '../base/errors.ts'
+
+/** What ffprobe tells of an input; undefined when it is no media. */
+export type Probe = FfprobeData
+export type ProbedStream = FfprobeStream
+
+const protocols = ['-protocol_whitelist', 'file,pipe']
+
+/** Throws `missing-program` with the command that installs ffmpeg, unless it is there. */
+export async function requireFfmpeg(): Promise<void> {
+  for (const program of ['ffmpeg', 'ffprobe']) {
+    try {
+      await promisify(execFile)(program, ['-version'])
+    } catch (cause) {
+      throw new Failure(
+        'missing-program',
+        `${program} is not installed; install it (Debian, Ubuntu: apt-get install ffmpeg; Fedora: dnf install ffmpeg; Arch: pacman -S ffmpeg; macOS: brew install ffmpeg)`,
+        { cause },
+      )
+    }
+  }
+}
+
+/** Undefined when ffprobe finds no media in the file. */
+export function probe(path: string): Promise<Probe | undefined> {
+  return new Promise((done) => {
+    ffmpegCommand.ffprobe(inputOf(path), protocols, (error, data) => done(error ? undefined : data))
+  })
+}
+
+export interface Remux {
+  /** Fragmented MP4. Bytes delivered before an error are worthless. */
+  output: Readable
+  /** Ends ffmpeg at once. */
+  kill(): void
+}
+
+/** Runs ffmpeg on `path` with `options` for the output; an error of ffmpeg destroys the output with a `media` failure. */
+export function remux(path: string, options: string[]): Remux {
+  const output = new PassThrough({ highWaterMark: 1024 * 1024 })
+  let isKilled = false
+  let lastLines = ''
+  const command = ffmpegCommand({ source: inputOf(path) })
+    .inputOptions([...protocols, '-nostdin'])
+    .outputOptions(options)
+    .format('mp4')
+    .on('stderr', (line: string) => {
+      lastLines = `${lastLines}\n${line}`.slice(-2000)
+    })
+    .on('error', (error: Error) => {
+      if (isKilled) return
+      output.destroy(
+        new Failure('media', `ffmpeg cannot convert ${path}: ${reasonIn(lastLines) ?? error.message}`, {
+          cause: error,
+        }),
+      )
+    })
+  command.pipe(output, { end: true })
+  return {
+    output,
+    kill() {
+      isKilled = true
+      command.kill('SIGKILL')
+      output.destroy()
+    },
+  }
+}
+
+/** An absolute path that no name can turn into another protocol or an option. */
+function inputOf(path: string): string {
+  return `file:${resolve(path)}`
+}
+
+/** The last line of ffmpeg's log that says what is wrong. */
+function reasonIn(log: string): string | undefined {
+  const lines = log.split('\n').map((line) => line.trim())
+  return lines
+    .filter((line) => /error|invalid|could not|cannot|unsupported|not /i.test(line) && line !== 'Conversion failed!')
+    .at(-1)
+}

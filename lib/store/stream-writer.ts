@@ -1,0 +1,175 @@
+import { type FileHandle, open, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { digestOf } from '../base/digest.ts'
+import { errnoOf, Failure } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
+import { Descriptor, type DescriptorFields } from '../stream/descriptor.ts'
+import { Page } from '../stream/page.ts'
+import type { ChunkRecord, ChunkStart, TrackTimes } from '../stream/records.ts'
+import type { Signer } from '../stream/signing.ts'
+import { streamIdOf } from '../stream/stream-key.ts'
+import { streamFiles } from './published-stream.ts'
+import { encodeSigned } from './rows.ts'
+
+export interface StreamWriterOptions {
+  /** Where the files are made, until they are published. */
+  folder: string
+  name: string
+  epoch: number
+  signer: Signer
+  /** Moves the folder to its place. */
+  publish(): Promise<void>
+}
+
+/** What the descriptor says beyond what the writer counts itself. */
+export type Ending = Pick<DescriptorFields, 'format' | 'ending' | 'tracks' | 'durationMs'>
+
+/** Bytes gathered before they are written: small chunks cost no call each. */
+const bufferBytes = 1024 * 1024
+
+/** Publishes one stream, chunk by chunk in order, in constant memory. Nothing is seen of it before `finish`. */
+export class StreamWriter {
+  readonly #options: StreamWriterOptions
+  readonly #media: FileHandle
+  readonly #pages: FileHandle
+  readonly #streamId: Buffer
+  #buffered: Uint8Array[] = []
+  #bufferedBytes = 0
+  /** Of the page in the making; a full one is held back until it is known not to be the last. */
+  #records: ChunkRecord[] = []
+  #init = new Uint8Array()
+  #chunkCount = 0
+  #chunkBytes = 0
+  #pageOffset = 0
+  #isOver = false
+
+  private constructor(options: StreamWriterOptions, media: FileHandle, pages: FileHandle) {
+    this.#options = options
+    this.#media = media
+    this.#pages = pages
+    this.#streamId = streamIdOf(options.signer.publicKey, options.name)
+  }
+
+  static async start(options: StreamWriterOptions): Promise<StreamWriter> {
+    const media = await open(join(options.folder, mediaInTheMaking), 'wx')
+    return new StreamWriter(options, media, await open(streamFiles(options.folder, options.name, '').pages, 'wx'))
+  }
+
+  get chunkCount(): number {
+    return this.#chunkCount
+  }
+
+  /** Bytes of chunks so far, without the init segment. */
+  get chunkBytes(): number {
+    return this.#chunkBytes
+  }
+
+  /** Writes the init segment, before the first chunk. */
+  async setInit(init: Uint8Array): Promise<void> {
+    if (init.length > limits.descriptorBytes / 2)
+      throw new Failure('over-limit', `an init segment of ${init.length} bytes is too large`)
+    this.#init = Uint8Array.from(init)
+    this.#pageOffset = init.length
+    await this.#write(this.#init)
+  }
+
+  async append(bytes: Uint8Array, record: { start: ChunkStart; times: TrackTimes[] }): Promise<void> {
+    if (this.#records.length === limits.pageRecords) await this.#writePage(false)
+    this.#records.push({ sizeBytes: bytes.length, digest: digestOf(bytes), ...record })
+    this.#chunkCount++
+    this.#chunkBytes += bytes.length
+    await this.#write(bytes)
+  }
+
+  /** Signs and publishes. Throws `exists` when the name was taken meanwhile; the work is undone then. */
+  async finish(ending: Ending): Promise<Descriptor> {
+    const { folder, name, epoch, signer, publish } = this.#options
+    try {
+      if (this.#chunkCount === 0) throw new Failure('media', 'the input is empty; there is nothing to publish')
+      await this.#flush()
+      await this.#writePage(true)
+      const descriptor = Descriptor.make(
+        {
+          name,
+          epoch,
+          kind: 'on-demand',
+          ...ending,
+          init: this.#init,
+          chunkCount: this.#chunkCount,
+          chunkBytes: this.#chunkBytes,
+          pageRecords: limits.pageRecords,
+        },
+        signer,
+      )
+      const files = streamFiles(folder, name, ending.ending)
+      await writeFile(files.descriptor, encodeSigned(descriptor.signed))
+      await rename(join(folder, mediaInTheMaking), files.media)
+      // What was published must survive a power cut; a name that points at nothing would not.
+      await Promise.all([this.#media.datasync(), this.#pages.datasync()])
+      await this.#closeFiles()
+      await publish()
+      return descriptor
+    } catch (error) {
+      await this.abort()
+      throw diskFailure(error)
+    }
+  }
+
+  /** Undoes all; idempotent. */
+  async abort(): Promise<void> {
+    await this.#closeFiles()
+    await rm(this.#options.folder, { recursive: true, force: true })
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    this.#buffered.push(bytes)
+    this.#bufferedBytes += bytes.length
+    if (this.#bufferedBytes >= bufferBytes) await this.#flush()
+  }
+
+  async #flush(): Promise<void> {
+    const buffers = this.#buffered
+    this.#buffered = []
+    this.#bufferedBytes = 0
+    if (buffers.length === 0) return
+    try {
+      await writeAll(this.#media, buffers)
+    } catch (error) {
+      throw diskFailure(error)
+    }
+  }
+
+  async #writePage(last: boolean): Promise<void> {
+    const records = this.#records
+    this.#records = []
+    const first = this.#chunkCount - records.length
+    const head = { streamId: this.#streamId, epoch: this.#options.epoch, first, offset: this.#pageOffset, last }
+    const page = Page.make(head, records, this.#options.signer)
+    this.#pageOffset = page.offsetOf(page.first) + page.bytesOf(page.first, page.count)
+    const body = encodeSigned(page.signed)
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(body.length)
+    await writeAll(this.#pages, [length, body])
+  }
+
+  async #closeFiles(): Promise<void> {
+    if (this.#isOver) return
+    this.#isOver = true
+    await this.#media.close()
+    await this.#pages.close()
+  }
+}
+
+/** Name of the media file until its ending is known. */
+const mediaInTheMaking = 'media'
+
+async function writeAll(file: FileHandle, buffers: Uint8Array[]): Promise<void> {
+  const bytes = buffers.length === 1 && buffers[0] ? buffers[0] : Buffer.concat(buffers)
+  for (let done = 0; done < bytes.length; ) done += (await file.write(bytes, done, bytes.length - done)).bytesWritten
+}
+
+function diskFailure(error: unknown): unknown {
+  const errno = errnoOf(error)
+  if (errno !== 'ENOSPC' && errno !== 'EDQUOT') return error
+  return new Failure('disk-full', 'the disk of the video database is full; nothing was published', { cause: error })
+}

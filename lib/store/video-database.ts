@@ -1,0 +1,207 @@
+import { access, constants, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { errnoOf, Failure } from '../base/errors.ts'
+import type { Closeable } from '../base/lifecycle.ts'
+import { SingleFlight } from '../base/single-flight.ts'
+import { parseName } from '../stream/names.ts'
+import { Signer } from '../stream/signing.ts'
+import { PublishedStream, streamFiles } from './published-stream.ts'
+import { StreamWriter } from './stream-writer.ts'
+
+const keyFile = '.signing.key'
+const workPrefix = '.publishing-'
+
+/**
+ * The streams of a source: a folder of folders. In `NAME/` lie the media file `NAME.ENDING` (init and chunks one after
+ * another, so any player opens it), `NAME.descriptor` and `NAME.pages`. Folders are made elsewhere in the database and
+ * renamed, so one appears whole or not at all; what begins with a dot is not a stream.
+ */
+export class VideoDatabase implements Closeable {
+  readonly directory: string
+  readonly #streams = new Map<string, { stream: PublishedStream; version: string }>()
+  readonly #opening = new SingleFlight<string, PublishedStream | undefined>()
+  #signer: Signer | undefined
+
+  private constructor(directory: string) {
+    this.directory = directory
+  }
+
+  /** Throws `directory-unusable` when the directory is missing (and `create` is false) or cannot be read. */
+  static async open(directory: string, options: { create: boolean }): Promise<VideoDatabase> {
+    const path = resolve(directory)
+    try {
+      if (options.create) await mkdir(path).catch((error) => ignore(error, 'EEXIST'))
+      if (!(await stat(path)).isDirectory())
+        throw new Failure('directory-unusable', `${directory} is a file, expected a directory`)
+      await access(
+        path,
+        options.create ? constants.R_OK | constants.W_OK | constants.X_OK : constants.R_OK | constants.X_OK,
+      )
+    } catch (cause) {
+      if (cause instanceof Failure) throw cause
+      const why = errnoOf(cause) === 'ENOENT' ? 'does not exist' : `cannot be ${options.create ? 'written to' : 'read'}`
+      const hint = options.create
+        ? 'make it, or name another with -d'
+        : 'publish a film into it first (split_video -d), or name another'
+      throw new Failure('directory-unusable', `the video database ${directory} ${why}; ${hint}`, { cause })
+    }
+    return new VideoDatabase(path)
+  }
+
+  /** The key that signs all streams of this database; made at first use, readable by its owner alone. */
+  async signer(): Promise<Signer> {
+    this.#signer ??= new Signer(await this.#seed())
+    return this.#signer
+  }
+
+  /** Names of published streams, sorted. */
+  async names(): Promise<string[]> {
+    const entries = await readdir(this.directory, { withFileTypes: true })
+    const names: string[] = []
+    for (const entry of entries) {
+      if (!entry.isDirectory() || !isName(entry.name)) continue
+      const { descriptor } = streamFiles(join(this.directory, entry.name), entry.name, '')
+      if (await exists(descriptor)) names.push(entry.name)
+    }
+    return names.sort()
+  }
+
+  /** The stream as it is published now, or undefined. One look at the folder tells whether it was published anew. */
+  async find(name: string): Promise<PublishedStream | undefined> {
+    if (!isName(name)) return undefined
+    const folder = join(this.directory, name)
+    const version = await versionOf(streamFiles(folder, name, '').descriptor)
+    const known = this.#streams.get(name)
+    if (known && known.version === version) return known.stream
+    if (version === undefined) {
+      this.#streams.delete(name)
+      await known?.stream.close()
+      return undefined
+    }
+    return this.#opening.run(`${name}/${version}`, async () => {
+      const stream = await PublishedStream.open(folder, name)
+      this.#streams.set(name, { stream, version })
+      await known?.stream.close()
+      return stream
+    })
+  }
+
+  /** Begins to publish `name`. Throws `exists` when it is taken and `replace` is not given. */
+  async create(name: string, options: { replace: boolean }): Promise<StreamWriter> {
+    parseName(name)
+    const before = await this.find(name)
+    if (!options.replace && (before || (await exists(join(this.directory, name))))) throw nameTaken(name)
+    await this.#removeLeftovers()
+    const folder = join(this.directory, `${workPrefix}${process.pid}-${name}`)
+    await rm(folder, { recursive: true, force: true })
+    await mkdir(folder)
+    return StreamWriter.start({
+      folder,
+      name,
+      epoch: (before?.descriptor.epoch ?? 0) + 1,
+      signer: await this.signer(),
+      publish: () => this.#publish(folder, name, options.replace),
+    })
+  }
+
+  async close(): Promise<void> {
+    for (const { stream } of this.#streams.values()) await stream.close()
+    this.#streams.clear()
+  }
+
+  async #publish(folder: string, name: string, replace: boolean): Promise<void> {
+    const target = join(this.directory, name)
+    if (!(await exists(target))) return rename(folder, target)
+    if (!replace) throw nameTaken(name)
+    const old = join(this.directory, `${workPrefix}${process.pid}-${name}.old`)
+    await rename(target, old)
+    await rename(folder, target)
+    await rm(old, { recursive: true, force: true })
+  }
+
+  /** Removes what publishers left that were killed. */
+  async #removeLeftovers(): Promise<void> {
+    for (const entry of await readdir(this.directory)) {
+      const owner = entry.startsWith(workPrefix) ? Number.parseInt(entry.slice(workPrefix.length), 10) : Number.NaN
+      if (Number.isNaN(owner) || isRunning(owner)) continue
+      const folder = join(this.directory, entry)
+      const name = entry.slice(`${workPrefix}${owner}-`.length).replace(/\.old$/, '')
+      // Killed between the two renames of a replacement: the old stream is still the published one.
+      if (entry.endsWith('.old') && isName(name) && !(await exists(join(this.directory, name))))
+        await rename(folder, join(this.directory, name))
+      else await rm(folder, { recursive: true, force: true })
+    }
+  }
+
+  async #seed(): Promise<Buffer> {
+    const path = join(this.directory, keyFile)
+    try {
+      const { mode } = await stat(path)
+      if ((mode & 0o077) !== 0) {
+        throw new Failure('bad-config', `the signing key ${path} can be read by others; run: chmod 600 ${path}`)
+      }
+      const seed = Buffer.from((await readFile(path, 'utf8')).trim(), 'base64url')
+      if (seed.length !== 32)
+        throw new Failure(
+          'bad-config',
+          `expected ${path} to hold a key of 32 bytes in base64url, got ${seed.length} bytes`,
+        )
+      return seed
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error
+    }
+    const seed = Signer.newSeed()
+    try {
+      await writeFile(path, `${seed.toString('base64url')}\n`, { mode: 0o600, flag: 'wx' })
+      return seed
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST') throw error
+      return this.#seed()
+    }
+  }
+}
+
+function nameTaken(name: string): Failure {
+  return new Failure(
+    'exists',
+    `a stream ${name} is published already; choose another name with -f, or publish it anew with --replace`,
+  )
+}
+
+function isName(text: string): boolean {
+  try {
+    parseName(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function versionOf(path: string): Promise<string | undefined> {
+  try {
+    const { ino, mtimeMs, size } = await stat(path)
+    return `${ino}/${mtimeMs}/${size}`
+  } catch {
+    return undefined
+  }
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return errnoOf(error) === 'EPERM'
+  }
+}
+
+function ignore(error: unknown, code: string): void {
+  if (errnoOf(error) !== code) throw error
+}
