@@ -83,3 +83,42 @@ function reasonIn(log: string): string | undefined {
     .filter((line) => /error|invalid|could not|cannot|unsupported|not /i.test(line) && line !== 'Conversion failed!')
     .at(-1)
 }
+
+/** Makes a film with picture and sound to show things with; ends at once when `signal` aborts. */
+export function makeFilm(
+  path: string,
+  film: { seconds: number; bitsPerSecond: number },
+  signal: AbortSignal,
+): Promise<void> {
+  return requireFfmpeg().then(
+    () =>
+      new Promise((done, fail) => {
+        const command = ffmpegCommand()
+          .input(`testsrc2=size=1280x720:rate=25:duration=${film.seconds}`)
+          .inputFormat('lavfi')
+          .input(`sine=frequency=330:beep_factor=4:duration=${film.seconds}`)
+          .inputFormat('lavfi')
+          .outputOptions(['-c:v', 'libx264', '-preset', 'ultrafast', '-g', '50', '-c:a', 'aac'])
+          // A picture that is easy to code would make a small film; the filler keeps the rate.
+          .outputOptions([
+            '-b:v',
+            String(film.bitsPerSecond),
+            '-minrate',
+            String(film.bitsPerSecond),
+            '-maxrate',
+            String(film.bitsPerSecond),
+          ])
+          .outputOptions(['-bufsize', String(film.bitsPerSecond), '-x264-params', 'nal-hrd=cbr'])
+          .on('end', () => done())
+          .on('error', (error: Error) =>
+            fail(
+              signal.aborted
+                ? signal.reason
+                : new Failure('media', `ffmpeg cannot make a film: ${error.message}`, { cause: error }),
+            ),
+          )
+        signal.addEventListener('abort', () => command.kill('SIGKILL'), { once: true })
+        command.save(path)
+      }),
+  )
+}

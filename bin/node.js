@@ -1,0 +1,4 @@
+#!/usr/bin/env node
+import { node } from '../dist/cli/peerstreamer.js'
+
+await node()

@@ -1,0 +1,104 @@
+import type { CommandModule } from 'yargs'
+import { Failure } from '../base/errors.ts'
+import { parseSize } from '../base/units.ts'
+import { type NodeOptions, startNode } from '../node/start.ts'
+import { parseAddress } from '../stream/address.ts'
+import { createLogger, type LogLevel } from './log.ts'
+import { withOptions } from './options.ts'
+import { signalToStop } from './run.ts'
+
+export interface NodeArguments {
+  name?: string
+  ip: string
+  port: number
+  videodatabase?: string
+  chunkdirectory?: string
+  master?: string
+  supermaster?: string[]
+  capacity: string
+  log: LogLevel
+  json?: boolean
+}
+
+/** `node.js`: runs a source or a relay until it is told to end. */
+export const nodeCommand: CommandModule<object, NodeArguments> = {
+  command: 'node',
+  describe: 'Run a source or a relay',
+  builder: (yargs) =>
+    withOptions(yargs, [
+      'name',
+      'ip',
+      'port',
+      'videodatabase',
+      'chunkdirectory',
+      'master',
+      'supermaster',
+      'capacity',
+      'log',
+      'json',
+    ])
+      .usage('$0 --name NAME --port PORT (--videodatabase DIR | --chunkdirectory DIR --master tcp://HOST:PORT)')
+      .example('$0 --name source --port 7999 --videodatabase video_data --ip 0.0.0.0', 'a source for all the network')
+      .example('$0 --name mit --port 8001 --chunkdirectory chunks/mit --master tcp://127.0.0.1:7999', 'a relay')
+      .example(
+        '$0 --name ben --port 8003 --chunkdirectory chunks/ben --master tcp://127.0.0.1:8001 --supermaster tcp://127.0.0.1:7999',
+        'a relay that knows where to turn when its master fails',
+      ) as never,
+  handler: runNode,
+}
+
+async function runNode(args: NodeArguments): Promise<void> {
+  const role = roleOf(args)
+  const { name = 'source' in role ? 'source' : undefined } = args
+  if (name === undefined) throw new Failure('bad-argument', 'give the relay a name with --name')
+  const { ip, json = false } = args
+  const log = createLogger({ name, level: args.log, json })
+  const signal = signalToStop()
+  const node = await startNode({
+    name,
+    ip,
+    port: checkPort(args.port),
+    log,
+    ...('source' in role ? role.source : role.relay),
+  })
+  process.stdout.write(
+    json ? `${JSON.stringify({ name, address: node.address })}\n` : `${name} listens on ${node.address}\n`,
+  )
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+  await node.close()
+}
+
+type Role =
+  | { source: Pick<NodeOptions, 'videoDatabase'> }
+  | { relay: Pick<NodeOptions, 'chunkDirectory' | 'masters' | 'capacityBytes'> }
+
+/** A node is one of the two. Throws `bad-argument` that says what is missing or too much. */
+export function roleOf(args: NodeArguments): Role {
+  const { videodatabase, chunkdirectory, master, supermaster = [] } = args
+  if (videodatabase !== undefined && (chunkdirectory !== undefined || master !== undefined)) {
+    throw new Failure(
+      'bad-argument',
+      'a node is a source (--videodatabase) or a relay (--chunkdirectory and --master), not both; start two',
+    )
+  }
+  if (videodatabase !== undefined) return { source: { videoDatabase: videodatabase } }
+  if (chunkdirectory === undefined && master === undefined) {
+    throw new Failure(
+      'bad-argument',
+      'say what the node is: a source with --videodatabase DIR, or a relay with --chunkdirectory DIR and --master tcp://HOST:PORT',
+    )
+  }
+  if (chunkdirectory === undefined)
+    throw new Failure('bad-argument', 'a relay needs --chunkdirectory DIR, a folder of its own')
+  if (master === undefined) throw new Failure('bad-argument', 'a relay needs --master tcp://HOST:PORT')
+  const masters = [
+    parseAddress(master, '--master'),
+    ...supermaster.map((address) => parseAddress(address, '--supermaster')),
+  ]
+  return { relay: { chunkDirectory: chunkdirectory, masters, capacityBytes: parseSize(args.capacity, '--capacity') } }
+}
+
+function checkPort(port: number): number {
+  if (Number.isInteger(port) && port >= 0 && port <= 65535) return port
+  throw new Failure('bad-argument', `expected --port to be a whole number from 0 to 65535, got ${port}`)
+}

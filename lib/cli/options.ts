@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs'
+import { parse } from 'yaml'
+import type { Argv, Options } from 'yargs'
+import { errnoOf, Failure } from '../base/errors.ts'
+import { logLevels } from './log.ts'
+
+/** All options of all commands, in one table: a name means the same everywhere. */
+export const options = {
+  name: { type: 'string', describe: 'Name of the node' },
+  ip: { type: 'string', default: '127.0.0.1', describe: 'Address to listen on; 0.0.0.0 for all' },
+  port: { type: 'number', default: 7999, describe: 'Port to listen on; 0 takes a free one' },
+  videodatabase: { type: 'string', describe: 'Be a source: the folder that split_video publishes into' },
+  chunkdirectory: { type: 'string', describe: 'Be a relay: the folder for its chunks, made if missing' },
+  master: { type: 'string', describe: 'The node above, tcp://HOST:PORT' },
+  supermaster: { type: 'string', array: true, describe: 'Nodes to turn to when the master fails, nearest first' },
+  capacity: { type: 'string', default: '10g', describe: 'Most bytes of chunks that a relay keeps' },
+  source: { type: 'string', describe: 'The node to stream from: tcp://HOST:PORT, or a link tcp://HOST:PORT/NAME#KEY' },
+  filename: { type: 'string', alias: 'f', describe: 'Name of the stream' },
+  interval: { type: 'number', describe: 'Write a chunk every so many ms' },
+  realtime: { type: 'boolean', describe: 'Write chunks by their own times' },
+  output: { type: 'string', alias: 'o', describe: 'File to write to; - for standard output' },
+  player: { type: 'string', describe: 'Feed a player: vlc, mpv, ffplay, or any command' },
+  from: { type: 'string', describe: 'Where to begin: the index of a chunk, or a time such as 90s or 0:01:30' },
+  count: { type: 'number', describe: 'Most chunks to write' },
+  resume: { type: 'boolean', describe: 'Continue the output file behind its last whole chunk' },
+  directory: { type: 'string', alias: 'd', default: 'video_data', describe: 'Video database to publish into' },
+  input: { type: 'string', alias: 's', describe: 'File to publish; - for standard input' },
+  chunk: {
+    type: 'string',
+    alias: 'c',
+    default: '1m',
+    describe: 'Most that a chunk holds: 1m, 250k, 5k, 4096, 4s, 500ms',
+  },
+  format: { choices: ['auto', 'fmp4', 'bytes'], default: 'auto', describe: 'fmp4 for films, bytes for anything' },
+  replace: { type: 'boolean', describe: 'Publish a name anew that is taken' },
+  video: { type: 'string', describe: 'A film of yours, in place of the one that is made' },
+  stay: { type: 'boolean', describe: 'Leave the tree running until Ctrl-C' },
+  json: { type: 'boolean', describe: 'Print JSON for programs' },
+  log: { choices: logLevels, default: 'info', describe: 'Least grave messages that are logged' },
+} as const satisfies Record<string, Options>
+
+export type OptionName = keyof typeof options
+
+/** Adds the named options, and `--config`; a flag goes before the environment, that before the file, that before the default. */
+export function withOptions<T extends OptionName>(yargs: Argv, names: readonly T[]): Argv<{ [K in T]: unknown }> {
+  const environment = fromEnvironment(names, process.env)
+  const table = Object.fromEntries(names.map((name) => [name, options[name] as Options]))
+  return yargs
+    .options(table)
+    .config('config', 'YAML file with options; a flag or the environment goes before it', (path) => ({
+      ...readConfig(path, names),
+      ...environment,
+    }))
+    .config(environment) as Argv<{ [K in T]: unknown }>
+}
+
+/** `PEERSTREAMER_<OPTION>` for the options of this command. */
+export function fromEnvironment(names: readonly OptionName[], environment: NodeJS.ProcessEnv): Record<string, string> {
+  const found: Record<string, string> = {}
+  for (const name of names) {
+    const value = environment[`PEERSTREAMER_${name.toUpperCase()}`]
+    if (value !== undefined) found[name] = value
+  }
+  return found
+}
+
+function readConfig(path: string, names: readonly OptionName[]): Record<string, unknown> {
+  let value: unknown
+  try {
+    value = parse(readFileSync(path, 'utf8'))
+  } catch (cause) {
+    throw new Failure('bad-config', `cannot read ${path}: ${errnoOf(cause) ?? (cause as Error).message}`, { cause })
+  }
+  if (value === null) return {}
+  if (typeof value !== 'object' || Array.isArray(value))
+    throw new Failure('bad-config', `expected ${path} to hold lines such as "port: 8001"`)
+  for (const key of Object.keys(value)) {
+    if (!(names as readonly string[]).includes(key)) {
+      throw new Failure(
+        'bad-config',
+        `${path} has the unknown option "${key}"; options of this command are ${names.join(', ')}`,
+      )
+    }
+  }
+  return value as Record<string, unknown>
+}

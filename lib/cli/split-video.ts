@@ -1,0 +1,120 @@
+import { basename, extname } from 'node:path'
+import cliProgress from 'cli-progress'
+import type { CommandModule } from 'yargs'
+import { Failure } from '../base/errors.ts'
+import { formatBytes, formatDuration, parseDuration, parseSize } from '../base/units.ts'
+import type { ChunkLimit } from '../media/chunker.ts'
+import { split } from '../media/split.ts'
+import { VideoDatabase } from '../store/video-database.ts'
+import { addressOf } from '../stream/address.ts'
+import { formatLink } from '../stream/links.ts'
+import { nameFrom, parseName } from '../stream/names.ts'
+import { withOptions } from './options.ts'
+import { signalToStop } from './run.ts'
+
+interface SplitArguments {
+  directory: string
+  input?: string
+  filename?: string
+  chunk: string
+  format: 'auto' | 'fmp4' | 'bytes'
+  replace?: boolean
+  ip: string
+  port: number
+  json?: boolean
+}
+
+/** `split_video`: publishes one film or file into a video database. */
+export const splitCommand: CommandModule<object, SplitArguments> = {
+  command: 'split',
+  describe: 'Publish a film or file into a video database',
+  builder: (yargs) =>
+    withOptions(yargs, ['directory', 'input', 'filename', 'chunk', 'format', 'replace', 'ip', 'port', 'json'])
+      .usage('$0 -d video_data -s film.mp4 [-c 1m] [-f film]')
+      .example('$0 -d video_data -s film.mp4 -c 1m -f film', 'publish a film in chunks of at most 1 MiB')
+      .example('$0 -d video_data -s film.mkv -c 4s --replace', 'publish it anew, in chunks of 4 seconds')
+      .example('tar c photos | $0 -d video_data -s - -f photos', 'publish what comes from a pipe') as never,
+  handler: runSplit,
+}
+
+async function runSplit(args: SplitArguments): Promise<void> {
+  const { input } = args
+  if (input === undefined)
+    throw new Failure('bad-argument', 'name the file to publish with -s FILE, or -s - for standard input')
+  const name = args.filename === undefined ? defaultName(input) : parseName(args.filename, 'the name (-f)')
+  const limit = parseLimit(args.chunk)
+  const signal = signalToStop()
+  const database = await VideoDatabase.open(args.directory, { create: true })
+  const bar = process.stderr.isTTY && !args.json ? progressBar() : undefined
+  try {
+    const descriptor = await split({
+      database,
+      input: input === '-' ? { stdin: process.stdin } : { path: input },
+      name,
+      limit,
+      format: args.format,
+      replace: args.replace ?? false,
+      signal,
+      onReencode: ({ type, codec, encodeTo }) =>
+        process.stderr.write(`the ${type} track is ${codec}, which does not fit; it is re-encoded to ${encodeTo}\n`),
+      onProgress: (done, total) => bar?.show(done, total),
+    })
+    bar?.stop()
+    const link = formatLink(
+      addressOf(args.ip === '0.0.0.0' ? '127.0.0.1' : args.ip, args.port),
+      name,
+      descriptor.publicKey,
+    )
+    const { chunkCount, mediaBytes, fields } = descriptor
+    const summary = {
+      name,
+      format: fields.format,
+      epoch: fields.epoch,
+      chunks: chunkCount,
+      bytes: mediaBytes,
+      durationMs: fields.durationMs,
+      link,
+    }
+    if (args.json)
+      process.stdout.write(
+        `${JSON.stringify({ ...summary, peakMemoryBytes: process.resourceUsage().maxRSS * 1024 })}\n`,
+      )
+    else {
+      const duration = fields.durationMs > 0 ? `, ${formatDuration(fields.durationMs)}` : ''
+      process.stdout.write(`${name}: ${chunkCount} chunks, ${formatBytes(mediaBytes)}${duration}\n${link}\n`)
+    }
+  } finally {
+    bar?.stop()
+    await database.close()
+  }
+}
+
+function defaultName(input: string): string {
+  if (input === '-') throw new Failure('bad-argument', 'standard input has no name; give one with -f NAME')
+  return nameFrom(basename(input, extname(input)), 'stream')
+}
+
+function parseLimit(text: string): ChunkLimit {
+  const trimmed = String(text).trim()
+  return /s$/.test(trimmed) ? { durationMs: parseDuration(trimmed, '-c') } : { sizeBytes: parseSize(trimmed, '-c') }
+}
+
+function progressBar(): { show(done: number, total: number | undefined): void; stop(): void } {
+  const bar = new cliProgress.SingleBar({
+    format: '{bar} {percentage} %  {done}',
+    stream: process.stderr,
+    clearOnComplete: true,
+    hideCursor: true,
+  })
+  let isShown = false
+  return {
+    show(done, total) {
+      if (!isShown) bar.start(total ?? 0, 0, { done: '' })
+      isShown = true
+      bar.update(done, { done: formatBytes(done) })
+    },
+    stop() {
+      if (isShown) bar.stop()
+    },
+  }
+}
