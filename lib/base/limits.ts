@@ -25,8 +25,12 @@ export const limits = {
   requestsPerPeer: 64,
   /** calls; in progress at a server for all peers together. */
   callsPerServer: 4096,
-  /** messages; queued in a socket for one peer before it counts as not reading. */
-  sendQueueMessages: 64,
+  /** messages; queued in a socket for one peer: more than a window of runs, or the link idles. */
+  sendQueueMessages: 24,
+  /** messages; kept beside the socket for one peer that does not read; beyond it the peer counts as gone. */
+  stalledMessages: 1024,
+  /** bytes; the same. */
+  stalledBytes: 32 * 1024 * 1024,
   /** bytes; verified runs that a node keeps in memory for askers close together. */
   cacheBytes: 16 * 1024 * 1024,
   /** bytes; pages that a node keeps decoded in memory. */

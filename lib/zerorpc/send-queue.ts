@@ -6,9 +6,9 @@ export interface SendQueueOptions {
   clock: Clock
   /** Hands frames to the socket; rejects with EAGAIN when the peer does not read, with EHOSTUNREACH when it is gone. */
   send(frames: Uint8Array[]): Promise<void>
-  /** Messages kept for one peer that does not read; above it the oldest call's answer is dropped. */
-  perPeer: number
-  /** The peer is gone. */
+  /** Messages and bytes kept for one peer that does not read; beyond them it counts as gone. */
+  perPeer: { messages: number; bytes: number }
+  /** The peer is gone, or does not read. */
   onGone(peer: string): void
 }
 
@@ -22,13 +22,11 @@ const retryMs = 5
 export class SendQueue {
   readonly #options: SendQueueOptions
   readonly #ready: { peer: string; frames: Uint8Array[] }[] = []
-  readonly #stalled = new Map<string, Uint8Array[][]>()
+  readonly #stalled = new Map<string, Stalled>()
   #writing: Promise<void> | undefined
   #cancelRetry: (() => void) | undefined
   #closed = false
   bytesSent = 0
-  /** Messages dropped because their peer did not read. */
-  dropped = 0
 
   constructor(options: SendQueueOptions) {
     this.#options = options
@@ -36,10 +34,15 @@ export class SendQueue {
 
   push(peer: string, frames: Uint8Array[]): void {
     if (this.#closed) return
-    const stalled = this.#stalled.get(peer)
-    if (stalled) return this.#stall(peer, frames, stalled)
+    if (this.#stalled.has(peer)) return this.#stall(peer, frames)
     this.#ready.push({ peer, frames })
     this.#writing ??= this.#write()
+  }
+
+  /** Undefined when the peer reads; else resolves when it does again, or is gone. A stream waits for it and is never cut. */
+  whenReading(peer: string): Promise<void> | undefined {
+    const stalled = this.#stalled.get(peer)
+    return stalled && new Promise((resolve) => stalled.waiting.push(resolve))
   }
 
   /** Sends what can be sent at once and ends. */
@@ -47,16 +50,15 @@ export class SendQueue {
     this.#cancelRetry?.()
     await this.#writing
     this.#closed = true
-    this.#stalled.clear()
+    for (const peer of [...this.#stalled.keys()]) this.#unstall(peer)
   }
 
   async #write(): Promise<void> {
     const breather = new Breather()
     try {
       for (let next = this.#ready.shift(); next; next = this.#ready.shift()) {
-        const stalled = this.#stalled.get(next.peer)
-        if (stalled) {
-          this.#stall(next.peer, next.frames, stalled)
+        if (this.#stalled.has(next.peer)) {
+          this.#stall(next.peer, next.frames)
           continue
         }
         await this.#sendOne(next.peer, next.frames)
@@ -68,39 +70,52 @@ export class SendQueue {
     }
   }
 
-  async #sendOne(peer: string, frames: Uint8Array[]): Promise<boolean> {
+  async #sendOne(peer: string, frames: Uint8Array[]): Promise<void> {
     try {
       await this.#options.send(frames)
       this.bytesSent += bytesOf(frames)
-      return true
     } catch (error) {
-      if (errnoOf(error) === 'EAGAIN') this.#stall(peer, frames, this.#stalled.get(peer) ?? [])
-      else {
-        this.#stalled.delete(peer)
-        this.#options.onGone(peer)
-      }
-      return false
+      if (errnoOf(error) === 'EAGAIN') this.#stall(peer, frames)
+      else this.#gone(peer)
     }
   }
 
-  #stall(peer: string, frames: Uint8Array[], queue: Uint8Array[][]): void {
-    if (queue.length >= this.#options.perPeer) {
-      this.dropped++
-      return
-    }
-    queue.push(frames)
-    this.#stalled.set(peer, queue)
+  #stall(peer: string, frames: Uint8Array[]): void {
+    const stalled = this.#stalled.get(peer) ?? { queue: [], bytes: 0, waiting: [] }
+    const { messages, bytes } = this.#options.perPeer
+    if (stalled.queue.length >= messages || stalled.bytes >= bytes) return this.#gone(peer)
+    stalled.queue.push(frames)
+    stalled.bytes += bytesOf(frames)
+    this.#stalled.set(peer, stalled)
     this.#cancelRetry ??= this.#options.clock.after(retryMs, () => {
       this.#cancelRetry = undefined
       this.#retry()
     })
   }
 
+  #gone(peer: string): void {
+    this.#unstall(peer)
+    this.#options.onGone(peer)
+  }
+
+  #unstall(peer: string): Uint8Array[][] {
+    const stalled = this.#stalled.get(peer)
+    this.#stalled.delete(peer)
+    for (const wake of stalled?.waiting ?? []) wake()
+    return stalled?.queue ?? []
+  }
+
   #retry(): void {
-    for (const [peer, queue] of [...this.#stalled]) {
-      this.#stalled.delete(peer)
-      for (const frames of queue) this.#ready.push({ peer, frames })
+    for (const peer of [...this.#stalled.keys()]) {
+      for (const frames of this.#unstall(peer)) this.#ready.push({ peer, frames })
     }
     this.#writing ??= this.#write()
   }
+}
+
+/** What waits for a peer that does not read. */
+interface Stalled {
+  queue: Uint8Array[][]
+  bytes: number
+  waiting: (() => void)[]
 }

@@ -7,6 +7,8 @@ import type { CallContext, Handler } from './server.ts'
 export interface ServerChannelOptions {
   now: number
   send(name: string, args: unknown, frames: Uint8Array[]): void
+  /** Undefined when the caller reads; else resolves when it does again. */
+  whenReading(): Promise<void> | undefined
   /** Whether the caller announced that it understands payload frames. */
   takesPayload: boolean
   release(): void
@@ -96,6 +98,7 @@ export class ServerChannel implements Beating {
             this.#onCredit = resolve
           })
         }
+        await this.#options.whenReading()
         if (this.#isOver) return
         const next = await iterator.next()
         if (this.#isOver) return

@@ -72,7 +72,7 @@ export class RpcServer implements Closeable {
     this.#out = new SendQueue({
       clock,
       send: (frames) => this.#socket.send(frames),
-      perPeer: sendQueueMessages,
+      perPeer: { messages: limits.stalledMessages, bytes: limits.stalledBytes },
       onGone: (peer) => this.#peerGone(peer),
     })
     this.#methods = new Map([...options.methods, ...this.#builtIns()])
@@ -167,6 +167,7 @@ export class RpcServer implements Closeable {
         }
         this.#out.push(peer, [...envelope, emptyFrame, encodeEvent({ header, name, args }), ...frames])
       },
+      whenReading: () => this.#out.whenReading(peer),
       takesPayload,
       release: () => {
         this.#heartbeat.remove(channel)

@@ -13,7 +13,11 @@ export interface MadePage {
 const signer = new Signer(Buffer.alloc(32, 7))
 
 /** A signed page of `count` chunks of `sizeBytes` random bytes, of the stream `name`, from chunk `first`. */
-export function makePage(count: number, sizeBytes: number, options: { first?: number; name?: string; epoch?: number; seed?: number } = {}): MadePage {
+export function makePage(
+  count: number,
+  sizeBytes: number,
+  options: { first?: number; name?: string; epoch?: number; seed?: number } = {},
+): MadePage {
   const { first = 0, name = 'film', epoch = 1, seed = 1 } = options
   const bytes = seededBytes(seed + first, count * sizeBytes)
   const chunks = Array.from({ length: count }, (_, i) => bytes.subarray(i * sizeBytes, (i + 1) * sizeBytes))

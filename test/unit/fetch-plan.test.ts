@@ -20,11 +20,18 @@ describe('the plan of a fetch', () => {
   })
 
   it('asks the master beside a sibling that is late', () => {
-    expect(planFetch(all, [asked(sibling, 0, true)], 100, true)).to.deep.equal({ do: 'ask', candidate: master, hedge: true })
+    expect(planFetch(all, [asked(sibling, 0, true)], 100, true)).to.deep.equal({
+      do: 'ask',
+      candidate: master,
+      hedge: true,
+    })
   })
 
   it('does not hedge when the extra traffic is spent', () => {
-    expect(planFetch(all, [asked(sibling, 0, true)], 500, false)).to.deep.equal({ do: 'wait', ms: Number.POSITIVE_INFINITY })
+    expect(planFetch(all, [asked(sibling, 0, true)], 500, false)).to.deep.equal({
+      do: 'wait',
+      ms: Number.POSITIVE_INFINITY,
+    })
   })
 
   it('asks no third one at the same time', () => {
@@ -33,7 +40,11 @@ describe('the plan of a fetch', () => {
   })
 
   it('goes on to the next at once when one fails, hedge or not', () => {
-    expect(planFetch(all, [asked(sibling, 0, false)], 1, false)).to.deep.equal({ do: 'ask', candidate: master, hedge: false })
+    expect(planFetch(all, [asked(sibling, 0, false)], 1, false)).to.deep.equal({
+      do: 'ask',
+      candidate: master,
+      hedge: false,
+    })
     const both = [asked(sibling, 0, false), asked(master, 1, false)]
     expect(planFetch(all, both, 2, false)).to.deep.equal({ do: 'ask', candidate: above, hedge: false })
   })

@@ -73,7 +73,9 @@ describe('a page', () => {
   it('is refused when signed by another key, or of another epoch', () => {
     const { page } = makePage(2, 100)
     const other = Descriptor.make(fields, new Signer(Buffer.alloc(32, 8)))
-    expect(codeOf(() => Page.open(page.signed, other.verifier, { stream: page.stream, of: 'film' }))).to.equal('bad-signature')
+    expect(codeOf(() => Page.open(page.signed, other.verifier, { stream: page.stream, of: 'film' }))).to.equal(
+      'bad-signature',
+    )
     const { verifier } = Descriptor.make(fields, signer)
     expect(codeOf(() => Page.open(page.signed, verifier, { stream: 'x/2', of: 'film' }))).to.equal('stream-changed')
   })
@@ -88,7 +90,9 @@ describe('a page', () => {
       const code = codeOf(() => Page.open(seal('page', body, signer), verifier, { stream, of: 'film' }))
       expect(code).to.be.oneOf([undefined, 'bad-format', 'stream-changed'])
     }
-    expect(codeOf(() => Page.open(seal('page', encode([1, 2, 3, 4, 5]), signer), verifier, { stream, of: 'film' }))).to.equal('bad-format')
+    expect(
+      codeOf(() => Page.open(seal('page', encode([1, 2, 3, 4, 5]), signer), verifier, { stream, of: 'film' })),
+    ).to.equal('bad-format')
   })
 })
 
@@ -106,7 +110,10 @@ describe('a descriptor', () => {
     for (let at = 0; at < body.length; at++) {
       const changed = Buffer.from(body)
       changed[at] = (changed[at] ?? 0) ^ 4
-      expect(codeOf(() => Descriptor.open({ body: changed, signature })), `byte ${at}`).to.be.oneOf(['bad-signature', 'bad-format', 'bad-argument'])
+      expect(
+        codeOf(() => Descriptor.open({ body: changed, signature })),
+        `byte ${at}`,
+      ).to.be.oneOf(['bad-signature', 'bad-format', 'bad-argument'])
     }
   })
 
@@ -137,7 +144,10 @@ describe('names and links', () => {
   it('take what is safe as a folder name and refuse the rest', () => {
     expect(parseName('a.film-2_x')).to.equal('a.film-2_x')
     for (const bad of ['', '.', '..', '../x', 'a/b', '.hidden', 'a\0b', 'x'.repeat(129), 'é']) {
-      expect(codeOf(() => parseName(bad)), JSON.stringify(bad)).to.equal('bad-argument')
+      expect(
+        codeOf(() => parseName(bad)),
+        JSON.stringify(bad),
+      ).to.equal('bad-argument')
     }
   })
 
@@ -154,7 +164,10 @@ describe('names and links', () => {
     expect(link.key?.equals(signer.publicKey)).to.equal(true)
     expect(parseLink('tcp://[::1]:8000').address).to.equal('tcp://[::1]:8000')
     for (const bad of ['http://x:1', 'tcp://x', 'tcp://x:70000', 'tcp://x:1/a b', 'tcp://x:1/film#short']) {
-      expect(codeOf(() => parseLink(bad)), bad).to.equal('bad-argument')
+      expect(
+        codeOf(() => parseLink(bad)),
+        bad,
+      ).to.equal('bad-argument')
     }
   })
 })
