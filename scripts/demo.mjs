@@ -7,7 +7,9 @@ checkNode()
 installPackages()
 installPrograms(['ffmpeg'])
 build()
-const demo = spawn(process.execPath, [join(root, 'bin/peerstreamer'), 'demo', ...process.argv.slice(2)], { stdio: 'inherit' })
+const demo = spawn(process.execPath, [join(root, 'bin/peerstreamer'), 'demo', ...process.argv.slice(2)], {
+  stdio: 'inherit',
+})
 // The terminal sends Ctrl-C to both; a signal for this process alone is passed on.
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => demo.kill('SIGTERM'))

@@ -27,7 +27,9 @@ function works(program, args) {
 export function checkNode() {
   const [major, minor] = process.versions.node.split('.').map(Number)
   if (major > leastNode[0] || (major === leastNode[0] && minor >= leastNode[1])) return
-  fail(`peerstreamer needs Node ${leastNode.join('.')} or newer, this is ${process.versions.node}; install a newer one from nodejs.org or your system's packages`)
+  fail(
+    `peerstreamer needs Node ${leastNode.join('.')} or newer, this is ${process.versions.node}; install a newer one from nodejs.org or your system's packages`,
+  )
 }
 
 /** The packages of a folder, unless those of its lock file are installed already. */
@@ -35,9 +37,12 @@ export function installPackages(folder = '.') {
   const lock = readFileSync(join(root, folder, 'package-lock.json'))
   const stamp = join(root, '.cache', `packages-${folder.replaceAll('/', '_')}`)
   const digest = createHash('sha256').update(lock).update(process.version).digest('hex')
-  if (existsSync(join(root, folder, 'node_modules')) && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return
+  if (existsSync(join(root, folder, 'node_modules')) && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest)
+    return
   process.stderr.write(`installing npm packages${folder === '.' ? '' : ` of ${folder}`} ...\n`)
-  must('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], 'npm ci failed; see above', { cwd: join(root, folder) })
+  must('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], 'npm ci failed; see above', {
+    cwd: join(root, folder),
+  })
   mkdirSync(dirname(stamp), { recursive: true })
   writeFileSync(stamp, digest)
 }
@@ -45,11 +50,16 @@ export function installPackages(folder = '.') {
 /** Compiles lib/ to dist/ unless nothing changed since. */
 export function build() {
   const digest = createHash('sha256')
-  for (const file of [...filesIn(join(root, 'lib')), join(root, 'tsconfig.json'), join(root, 'tsconfig.build.json')]) digest.update(file).update(readFileSync(file))
+  for (const file of [...filesIn(join(root, 'lib')), join(root, 'tsconfig.json'), join(root, 'tsconfig.build.json')])
+    digest.update(file).update(readFileSync(file))
   const stamp = join(root, 'dist', '.built-from')
   const wanted = digest.digest('hex')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
-  must(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], 'the build failed; see above')
+  must(
+    process.execPath,
+    [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'],
+    'the build failed; see above',
+  )
   writeFileSync(stamp, wanted)
 }
 
@@ -65,7 +75,10 @@ function filesIn(folder) {
 /** Programs of the system: how to see that they are there, and their Debian packages. */
 export const systemPrograms = {
   ffmpeg: { isThere: () => works('ffmpeg', ['-version']) && works('ffprobe', ['-version']), packages: ['ffmpeg'] },
-  python: { isThere: () => works('/usr/bin/python3', ['-c', 'import zmq, msgpack']), packages: ['python3', 'python3-zmq', 'python3-msgpack'] },
+  python: {
+    isThere: () => works('/usr/bin/python3', ['-c', 'import zmq, msgpack']),
+    packages: ['python3', 'python3-zmq', 'python3-msgpack'],
+  },
   ip: { isThere: () => works('ip', ['-V']), packages: ['iproute2'] },
 }
 
@@ -79,10 +92,14 @@ export function installPrograms(names) {
   if (!apt || !sudo) fail(`${missing.join(', ')} must be installed first; run: ${installCommand(packages)}`)
   process.stderr.write(`installing ${packages.join(', ')} ...\n`)
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  const run = (...args) => spawnSync([...sudo, 'apt-get'][0], [...sudo, 'apt-get', ...args].slice(1), { env, encoding: 'utf8' })
+  const run = (...args) =>
+    spawnSync([...sudo, 'apt-get'][0], [...sudo, 'apt-get', ...args].slice(1), { env, encoding: 'utf8' })
   run('update')
   const { status, stdout, stderr } = run('install', '-y', '--no-install-recommends', ...packages)
-  if (status !== 0) fail(`apt could not install ${packages.join(', ')}:\n${stdout.slice(-1000)}${stderr.slice(-1000)}\nrun: ${installCommand(packages)}`)
+  if (status !== 0)
+    fail(
+      `apt could not install ${packages.join(', ')}:\n${stdout.slice(-1000)}${stderr.slice(-1000)}\nrun: ${installCommand(packages)}`,
+    )
 }
 
 function installCommand(packages) {
@@ -93,5 +110,5 @@ function installCommand(packages) {
     ['apk', 'sudo apk add ffmpeg py3-pyzmq py3-msgpack iproute2'],
     ['brew', 'brew install ffmpeg'],
   ]
-  return managers.find(([manager]) => works(manager, ['--version']))?.[1] ?? 'your system\'s package manager for ffmpeg'
+  return managers.find(([manager]) => works(manager, ['--version']))?.[1] ?? "your system's package manager for ffmpeg"
 }

@@ -33,14 +33,22 @@ function check(title, program, args) {
 function runLayer(layer) {
   const startedAt = performance.now()
   const report = join(mkdtempSync(join(tmpdir(), 'peerstreamer-test-')), 'report.json')
-  const args = ['--reporter', join(root, 'test/support/reporter.cjs'), '--reporter-option', `file=${report}`, `test/${layer}/**/*.test.ts`]
+  const args = [
+    '--reporter',
+    join(root, 'test/support/reporter.cjs'),
+    '--reporter-option',
+    `file=${report}`,
+    `test/${layer}/**/*.test.ts`,
+  ]
   const { status } = spawnSync(local('mocha'), args, { cwd: root, stdio: 'inherit' })
   const counts = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : { passed: 0, failed: 1, skipped: 0 }
   rmSync(join(report, '..'), { recursive: true, force: true })
   // A layer that saw nothing, or a runner that ended otherwise than its tests, has failed.
   if (counts.passed + counts.failed === 0 || (status !== 0 && counts.failed === 0)) counts.failed++
   for (const key of Object.keys(tally)) tally[key] += counts[key]
-  console.log(`${counts.failed === 0 ? 'ok    ' : 'FAILED'} ${layer}: ${counts.passed} passed, ${counts.failed} failed (${seconds(startedAt)} s)`)
+  console.log(
+    `${counts.failed === 0 ? 'ok    ' : 'FAILED'} ${layer}: ${counts.passed} passed, ${counts.failed} failed (${seconds(startedAt)} s)`,
+  )
 }
 
 function seconds(startedAt) {
