@@ -49,6 +49,10 @@ export class Program {
     return this.#errors.trim()
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
   /** Ends it, at once when it does not end within `graceMs`. */
   async stop(graceMs = 5000): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return

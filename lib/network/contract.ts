@@ -160,7 +160,8 @@ export interface NodeStats {
   address: string
   uptimeSeconds: number
   master: string | null
-  children: { name: string; address: string }[]
+  /** `chunks`: how many it told that it holds. */
+  children: { name: string; address: string; chunks: number }[]
   bytesSent: number
   bytesReceived: number
   chunksSent: number

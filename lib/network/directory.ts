@@ -22,8 +22,18 @@ export class Directory {
   /** Above this many children in wait for one, a child that is still receiving is not named while another could be. */
   static readonly waitersPerReceiver = 2
 
+  /** Takes a child. What it holds is noted at once; it is named to siblings only once it `answered` at its address. */
   join(id: string, address: Address): void {
-    this.#children.set(id, { id, address, held: new Map(), serving: 0 })
+    this.#children.set(id, { id, address, hasAnswered: false, held: new Map(), serving: 0 })
+  }
+
+  answered(id: string): void {
+    const child = this.#children.get(id)
+    if (child) child.hasAnswered = true
+  }
+
+  hasAnswered(id: string): boolean {
+    return this.#children.get(id)?.hasAnswered ?? false
   }
 
   leave(id: string): void {
@@ -49,6 +59,11 @@ export class Directory {
     if (end - first < runs.size) for (let index = first; index < end; index++) this.#settle(runs, index, id)
     else for (const index of [...runs.keys()]) if (index >= first && index < end) this.#settle(runs, index, id)
     if (runs.size === 0) this.#promises.delete(stream)
+  }
+
+  /** How many chunks the child has reported and not lost. */
+  heldBy(id: string): number {
+    return [...(this.#children.get(id)?.held.values() ?? [])].reduce((sum, held) => sum + held.size, 0)
   }
 
   lost(id: string, stream: StreamKey, first: number, end: number): void {
@@ -105,13 +120,14 @@ export class Directory {
     const end = run.first + run.count
     const holding: Child[] = []
     const receiving: Child[] = []
+    const mayBeNamed = (child: Child) => child.hasAnswered && child.id !== asker && !avoid.has(child.address)
     for (const child of this.#children.values()) {
-      if (child.id === asker || avoid.has(child.address)) continue
+      if (!mayBeNamed(child)) continue
       if (child.held.get(stream)?.covers(run.first, end)) holding.push(child)
     }
     for (const promise of before) {
       const child = this.#children.get(promise.child)
-      if (!child || child.id === asker || avoid.has(child.address) || holding.includes(child)) continue
+      if (!child || !mayBeNamed(child) || holding.includes(child)) continue
       receiving.push(child)
     }
     const waiting = (child: Child) => before.filter((promise) => promise.provider === child.id).length
@@ -156,6 +172,7 @@ export class Directory {
 interface Child {
   id: string
   address: Address
+  hasAnswered: boolean
   held: Map<StreamKey, RangeSet>
   /** Runs that siblings were told to take from this child and have not reported yet. */
   serving: number

@@ -4,6 +4,8 @@ import { Failure } from '../base/errors.ts'
 import type { Closeable } from '../base/lifecycle.ts'
 import { limits } from '../base/limits.ts'
 import type { Logger } from '../base/log.ts'
+import { SingleFlight } from '../base/single-flight.ts'
+import type { NodeStats } from '../network/contract.ts'
 import { Directory } from '../network/directory.ts'
 import { type Lease, Leases } from '../network/leases.ts'
 import type { Peers } from '../network/peers.ts'
@@ -23,6 +25,7 @@ export class Children implements Closeable {
   readonly #options: ChildrenOptions
   readonly #leases = new Leases(limits.leaseMs)
   readonly #replaced = new Set<string>()
+  readonly #calling = new SingleFlight<Address, boolean>()
   #cancelSweep = () => {}
 
   constructor(options: ChildrenOptions) {
@@ -30,8 +33,8 @@ export class Children implements Closeable {
     this.#sweepLater()
   }
 
-  /** Takes a child. One that passes chunks on is listed for its siblings only after it answered at its address. */
-  register(child: { name: string; address?: Address | undefined }): Lease {
+  /** Takes a child; one that passes chunks on is called at its address first, so that siblings are sent to it in time. */
+  async register(child: { name: string; address?: Address | undefined }): Promise<Lease> {
     const { clock, log, self, chain } = this.#options
     if (this.#leases.size >= limits.childrenPerNode) {
       throw new Failure('over-limit', `this node has ${limits.childrenPerNode} children and takes no more`)
@@ -50,14 +53,23 @@ export class Children implements Closeable {
       if (old.address !== child.address)
         log.warn(`${child.name} registered anew from ${child.address}; its lease from ${old.address} ends`)
     }
-    if (lease.address !== undefined) void this.#list(lease.id, lease.address)
+    if (lease.address !== undefined) {
+      this.directory.join(lease.id, lease.address)
+      if (!(await this.#callBack(lease.id, lease.address)))
+        log.warn(
+          `${child.name} says it serves at ${child.address}, but nobody answers there; siblings are not sent to it`,
+        )
+    }
     return lease
   }
 
   /** The lease; throws `lease-lost` when it ended. */
   renew(id: string): Lease {
     const lease = this.#leases.renew(id, this.#options.clock.now())
-    if (lease) return lease
+    if (lease) {
+      if (lease.address !== undefined && !this.directory.hasAnswered(id)) void this.#callBack(id, lease.address)
+      return lease
+    }
     const why = this.#replaced.has(id)
       ? 'another node registered under the same name'
       : 'it ran out or this node was restarted'
@@ -69,20 +81,21 @@ export class Children implements Closeable {
     this.directory.leave(id)
   }
 
-  list(): Lease[] {
-    return this.#leases.list()
+  stats(): NodeStats['children'] {
+    return this.#leases
+      .list()
+      .map(({ id, name, address = '' }) => ({ name, address, chunks: this.directory.heldBy(id) }))
   }
 
   async close(): Promise<void> {
     this.#cancelSweep()
   }
 
-  async #list(id: string, address: Address): Promise<void> {
-    const { peers, log } = this.#options
-    const isThere = await peers.at(address).ping(limits.pingMs * 2)
-    if (!isThere)
-      log.warn(`a child says it serves at ${address}, but nobody answers there; its siblings are not sent to it`)
-    else if (this.#leases.list().some((lease) => lease.id === id)) this.directory.join(id, address)
+  /** Whether the child answers at its address; from then on siblings are sent to it. */
+  async #callBack(id: string, address: Address): Promise<boolean> {
+    const answers = await this.#calling.run(address, () => this.#options.peers.at(address).ping(limits.pingMs))
+    if (answers) this.directory.answered(id)
+    return answers
   }
 
   #noteReplaced(id: string): void {

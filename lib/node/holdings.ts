@@ -16,8 +16,8 @@ export class Holdings {
   readonly #clock: Clock
   /** The name under which the master knows a stream; undefined when it is not known (any more). */
   readonly #nameOf: (stream: StreamKey) => { name: string; epoch: number } | undefined
-  readonly #have = new Map<StreamKey, RangeSet>()
-  readonly #lost = new Map<StreamKey, RangeSet>()
+  readonly #have: Sets = new Map()
+  readonly #lost: Sets = new Map()
   #uplink: Uplink | undefined
   #cancel: (() => void) | undefined
 
@@ -50,7 +50,9 @@ export class Holdings {
     for (const stream of this.#store.streams()) {
       for (const { first, end } of this.#store.held(stream)) setOf(this.#have, stream).add(first, end)
     }
-    this.#schedule()
+    this.#cancel?.()
+    this.#cancel = undefined
+    void this.#tell()
   }
 
   close(): void {
@@ -66,35 +68,55 @@ export class Holdings {
   }
 
   async #tell(): Promise<void> {
-    const streams = new Set([...this.#have.keys(), ...this.#lost.keys()])
+    const [have, lost] = [new Map(this.#have), new Map(this.#lost)]
+    this.#have.clear()
+    this.#lost.clear()
+    for (const changes of this.#reports(have, lost)) {
+      if (await this.#uplink?.report(changes)) continue
+      // Without a master there will be a new registration, and with it all is told. With one, try again.
+      if (this.#uplink?.current === undefined) return
+      this.#putBack(have, lost)
+      return this.#schedule()
+    }
+  }
+
+  *#reports(have: Sets, lost: Sets): Iterable<HoldingsChange[]> {
     let changes: HoldingsChange[] = []
     let ranges = 0
-    for (const stream of streams) {
+    for (const stream of new Set([...have.keys(), ...lost.keys()])) {
       const known = this.#nameOf(stream)
-      const [have, lost] = [this.#have.get(stream)?.list() ?? [], this.#lost.get(stream)?.list() ?? []]
       if (!known) continue
-      for (let at = 0; at < Math.max(have.length, lost.length, 1); at += rangesPerReport) {
-        const part = {
-          ...known,
-          have: have.slice(at, at + rangesPerReport),
-          lost: lost.slice(at, at + rangesPerReport),
-        }
+      const [gained, gone] = [have.get(stream)?.list() ?? [], lost.get(stream)?.list() ?? []]
+      for (let at = 0; at < Math.max(gained.length, gone.length); at += rangesPerReport) {
+        const part = { have: gained.slice(at, at + rangesPerReport), lost: gone.slice(at, at + rangesPerReport) }
+        changes.push({ ...known, ...part })
         ranges += part.have.length + part.lost.length
-        changes.push(part)
         if (ranges < rangesPerReport) continue
-        await this.#uplink?.report(changes)
+        yield changes
         changes = []
         ranges = 0
       }
     }
-    this.#have.clear()
-    this.#lost.clear()
-    // When this fails the node registers anew, and then tells all.
-    await this.#uplink?.report(changes)
+    if (changes.length > 0) yield changes
+  }
+
+  /** What happened since is newer than what is put back. */
+  #putBack(have: Sets, lost: Sets): void {
+    for (const [older, newer, opposite] of [
+      [have, this.#have, this.#lost],
+      [lost, this.#lost, this.#have],
+    ] as const) {
+      for (const [stream, set] of older) {
+        for (const [first, end] of opposite.get(stream)?.list() ?? []) set.remove(first, end)
+        for (const [first, end] of set.list()) setOf(newer, stream).add(first, end)
+      }
+    }
   }
 }
 
-function setOf(sets: Map<StreamKey, RangeSet>, stream: StreamKey): RangeSet {
+type Sets = Map<StreamKey, RangeSet>
+
+function setOf(sets: Sets, stream: StreamKey): RangeSet {
   let set = sets.get(stream)
   if (!set) {
     set = new RangeSet()

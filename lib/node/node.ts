@@ -85,7 +85,7 @@ export class Node implements RunningNode {
       address: this.#address,
       uptimeSeconds: Math.round((this.#clock.now() - this.#startedAt) / 1000),
       master: provider.master,
-      children: this.#children.list().map(({ name, address }) => ({ name, address: address ?? '' })),
+      children: this.#children.stats(),
       bytesSent: traffic.bytesSent,
       bytesReceived: traffic.bytesReceived,
       chunksSent: traffic.chunksSent,

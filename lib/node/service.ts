@@ -148,9 +148,9 @@ export class Service {
     return parts
   }
 
-  #register(node: { name: string; address?: string | undefined }): RegisterReply {
+  async #register(node: { name: string; address?: string | undefined }): Promise<RegisterReply> {
     const { children, provider, name } = this.#options
-    const lease = children.register(node)
+    const lease = await children.register(node)
     return { lease: lease.id, leaseMs: limits.leaseMs, name, chain: [...provider.chain] }
   }
 

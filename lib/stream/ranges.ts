@@ -49,6 +49,11 @@ export class RangeSet {
     return this.#ranges.map(([first, end]) => [first, end])
   }
 
+  /** How many indexes are in the set. */
+  get size(): number {
+    return this.#ranges.reduce((sum, [first, end]) => sum + end - first, 0)
+  }
+
   get isEmpty(): boolean {
     return this.#ranges.length === 0
   }
