@@ -131,12 +131,12 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
     if (!pieces) return undefined
     // Not from the pool of small buffers: exactly this size, given back whole.
     const bytes = Buffer.allocUnsafeSlow(page.bytesOf(first, count))
-    for (const { slab, slabOffset, start, length } of pieces) {
+    // All pieces at once: a slab that is being read can be evicted, one that is read later would be gone.
+    const reads = pieces.map(({ slab, slabOffset, start, length }) => {
       this.#index.use(slab)
-      if (!(await this.#files.read(slab, slabOffset, bytes.subarray(start, start + length)))) {
-        return this.#wrong(page, first, count, first)
-      }
-    }
+      return this.#files.read(slab, slabOffset, bytes.subarray(start, start + length))
+    })
+    if ((await Promise.all(reads)).includes(false)) return this.#wrong(page, first, count, first)
     const wrong = page.firstWrong(first, count, bytes)
     return wrong === -1 ? bytes : this.#wrong(page, first, count, wrong)
   }
@@ -368,7 +368,7 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
     this.#sinceFreeCheck += bytes
     if (this.#sinceFreeCheck < freeCheckBytes) return true
     this.#sinceFreeCheck = 0
-    const lacking = this.#freeSpaceBytes + freeCheckBytes - (await this.#files.freeBytes())
+    const lacking = this.#freeSpaceBytes + bytes - (await this.#files.freeBytes())
     if (lacking <= 0) return true
     const held = this.#index.totals.slabBytes
     await this.#evictDownTo(held - lacking)

@@ -56,7 +56,10 @@ export class SlabFiles {
 
   /** Removes a slab; reads in progress end well. */
   async remove(slab: number): Promise<void> {
+    const reader = this.#readers.get(slab)
     this.#leave(slab)
+    // A read that has begun may not have its file open yet.
+    await reader?.opening.catch(() => {})
     await unlink(this.path(slab)).catch((error) => {
       if (errnoOf(error) !== 'ENOENT') throw error
     })
