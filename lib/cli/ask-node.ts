@@ -1,10 +1,9 @@
-import type { CommandModule } from 'yargs'
 import { Failure } from '../base/errors.ts'
 import { formatBytes, formatDuration } from '../base/units.ts'
 import type { NodeStats, StreamRow } from '../network/contract.ts'
 import { Peer } from '../network/peer.ts'
 import { parseLink } from '../stream/links.ts'
-import { withOptions } from './options.ts'
+import type { Command } from './command.ts'
 
 interface AskArguments {
   node?: string
@@ -32,15 +31,15 @@ function askCommand<T>(
   describe: string,
   ask: (peer: Peer) => Promise<T>,
   show: (answer: T) => string,
-): CommandModule<object, AskArguments> {
+): Command<AskArguments> {
   return {
-    command: `${name} <node>`,
+    name,
     describe,
-    builder: (yargs) =>
-      withOptions(yargs, ['json'])
-        .positional('node', { type: 'string', describe: 'tcp://HOST:PORT' })
-        .example(`$0 ${name} tcp://127.0.0.1:7999`, '') as never,
-    async handler(args) {
+    positional: { name: 'node', describe: 'tcp://HOST:PORT' },
+    usage: 'tcp://HOST:PORT [--json]',
+    examples: [['$0 tcp://127.0.0.1:7999', describe]],
+    options: ['json'],
+    async run(args) {
       const { address } = parseLink(args.node ?? '', 'the node')
       const peer = new Peer(address)
       try {

@@ -4,7 +4,6 @@ import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import type { CommandModule } from 'yargs'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { Failure } from '../base/errors.ts'
 import { Lifecycle } from '../base/lifecycle.ts'
@@ -19,7 +18,7 @@ import type { Descriptor } from '../stream/descriptor.ts'
 import { formatLink } from '../stream/links.ts'
 import { table } from './ask-node.ts'
 import { Program } from './child-process.ts'
-import { withOptions } from './options.ts'
+import type { Command } from './command.ts'
 import { Interrupted, signalToStop } from './run.ts'
 
 interface DemoArguments {
@@ -44,14 +43,16 @@ const mostCopies = 1.1
 const film = { name: 'film', seconds: 60, bitsPerSecond: 5_000_000 }
 
 /** `peerstreamer demo`: a film through six relays to four screens, each byte checked. */
-export const demoCommand: CommandModule<object, DemoArguments> = {
-  command: 'demo',
+export const demoCommand: Command<DemoArguments> = {
+  name: 'demo',
   describe: 'Show all of it: a film through six relays to four screens',
-  builder: (yargs) =>
-    withOptions(yargs, ['video', 'stay', 'json'])
-      .example('$0 demo', 'with a film that is made for it')
-      .example('$0 demo --video film.mp4 --stay', 'with a film of yours, and leave the tree running') as never,
-  handler: async (args) => {
+  usage: '[--video film.mp4] [--stay]',
+  examples: [
+    ['$0', 'with a film that is made for it'],
+    ['$0 --video film.mp4 --stay', 'with a film of yours, and leave the tree running'],
+  ],
+  options: ['video', 'stay', 'json'],
+  run: async (args) => {
     const demo = new Demo(args, signalToStop())
     try {
       await demo.run()

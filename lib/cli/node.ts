@@ -1,10 +1,9 @@
-import type { CommandModule } from 'yargs'
 import { Failure } from '../base/errors.ts'
 import { parseSize } from '../base/units.ts'
 import { type NodeOptions, startNode } from '../node/start.ts'
 import { parseAddress } from '../stream/address.ts'
+import type { Command } from './command.ts'
 import { createLogger, type LogLevel } from './log.ts'
-import { withOptions } from './options.ts'
 import { signalToStop } from './run.ts'
 
 export interface NodeArguments {
@@ -21,30 +20,31 @@ export interface NodeArguments {
 }
 
 /** `node.js`: runs a source or a relay until it is told to end. */
-export const nodeCommand: CommandModule<object, NodeArguments> = {
-  command: 'node',
+export const nodeCommand: Command<NodeArguments> = {
+  name: 'node',
   describe: 'Run a source or a relay',
-  builder: (yargs) =>
-    withOptions(yargs, [
-      'name',
-      'ip',
-      'port',
-      'videodatabase',
-      'chunkdirectory',
-      'master',
-      'supermaster',
-      'capacity',
-      'log',
-      'json',
-    ])
-      .usage('$0 --name NAME --port PORT (--videodatabase DIR | --chunkdirectory DIR --master tcp://HOST:PORT)')
-      .example('$0 --name source --port 7999 --videodatabase video_data --ip 0.0.0.0', 'a source for all the network')
-      .example('$0 --name mit --port 8001 --chunkdirectory chunks/mit --master tcp://127.0.0.1:7999', 'a relay')
-      .example(
-        '$0 --name ben --port 8003 --chunkdirectory chunks/ben --master tcp://127.0.0.1:8001 --supermaster tcp://127.0.0.1:7999',
-        'a relay that knows where to turn when its master fails',
-      ) as never,
-  handler: runNode,
+  usage: '--name NAME --port PORT (--videodatabase DIR | --chunkdirectory DIR --master tcp://HOST:PORT)',
+  examples: [
+    ['$0 --name source --port 7999 --videodatabase video_data --ip 0.0.0.0', 'a source for all the network'],
+    ['$0 --name mit --port 8001 --chunkdirectory chunks/mit --master tcp://127.0.0.1:7999', 'a relay'],
+    [
+      '$0 --name ben --port 8003 --chunkdirectory chunks/ben --master tcp://127.0.0.1:8001 --supermaster tcp://127.0.0.1:7999',
+      'a relay that knows where to turn when its master fails',
+    ],
+  ],
+  options: [
+    'name',
+    'ip',
+    'port',
+    'videodatabase',
+    'chunkdirectory',
+    'master',
+    'supermaster',
+    'capacity',
+    'log',
+    'json',
+  ],
+  run: runNode,
 }
 
 async function runNode(args: NodeArguments): Promise<void> {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { parse } from 'yaml'
 import type { Argv, Options } from 'yargs'
 import { errnoOf, Failure } from '../base/errors.ts'
+import type { Command } from './command.ts'
 import { logLevels } from './log.ts'
 
 /** All options of all commands, in one table: a name means the same everywhere. */
@@ -14,7 +15,10 @@ export const options = {
   master: { type: 'string', describe: 'The node above, tcp://HOST:PORT' },
   supermaster: { type: 'string', array: true, describe: 'Nodes to turn to when the master fails, nearest first' },
   capacity: { type: 'string', default: '10g', describe: 'Most bytes of chunks that a relay keeps' },
-  source: { type: 'string', describe: 'The node to stream from: tcp://HOST:PORT, or a link tcp://HOST:PORT/NAME#KEY' },
+  source: {
+    type: 'string',
+    describe: 'The node to stream from, tcp://HOST:PORT or a link; of split, the source that the link names',
+  },
   filename: { type: 'string', alias: 'f', describe: 'Name of the stream' },
   interval: { type: 'number', describe: 'Write a chunk every so many ms' },
   realtime: { type: 'boolean', describe: 'Write chunks by their own times' },
@@ -41,17 +45,21 @@ export const options = {
 
 export type OptionName = keyof typeof options
 
-/** Adds the named options, and `--config`; a flag goes before the environment, that before the file, that before the default. */
-export function withOptions<T extends OptionName>(yargs: Argv, names: readonly T[]): Argv<{ [K in T]: unknown }> {
+/** Adds a command's options, and `--config`; a flag goes before the environment, that before the file, that before the default. */
+export function withOptions(yargs: Argv, command: Pick<Command<never>, 'options' | 'defaults'>): Argv {
+  const { options: names, defaults = {} } = command
   const environment = fromEnvironment(names, process.env)
-  const table = Object.fromEntries(names.map((name) => [name, options[name] as Options]))
+  for (const name of names) {
+    const option: Options = options[name]
+    const fallback = defaults[name] ?? option.default
+    yargs.option(name, { ...option, default: fallback, requiresArg: option.type !== 'boolean' })
+  }
   return yargs
-    .options(table)
     .config('config', 'YAML file with options; a flag or the environment goes before it', (path) => ({
       ...readConfig(path, names),
       ...environment,
     }))
-    .config(environment) as Argv<{ [K in T]: unknown }>
+    .config(environment)
 }
 
 /** `PEERSTREAMER_<OPTION>` for the options of this command. */

@@ -1,15 +1,15 @@
 import { basename, extname } from 'node:path'
 import cliProgress from 'cli-progress'
-import type { CommandModule } from 'yargs'
 import { Failure } from '../base/errors.ts'
 import { formatBytes, formatDuration, parseDuration, parseSize } from '../base/units.ts'
 import type { ChunkLimit } from '../media/chunker.ts'
 import { split } from '../media/split.ts'
+import { peakMemoryBytes } from '../node/memory.ts'
 import { VideoDatabase } from '../store/video-database.ts'
-import { addressOf } from '../stream/address.ts'
+import { parseAddress } from '../stream/address.ts'
 import { formatLink } from '../stream/links.ts'
 import { nameFrom, parseName } from '../stream/names.ts'
-import { withOptions } from './options.ts'
+import type { Command } from './command.ts'
 import { signalToStop } from './run.ts'
 
 interface SplitArguments {
@@ -19,22 +19,25 @@ interface SplitArguments {
   chunk: string
   format: 'auto' | 'fmp4' | 'bytes'
   replace?: boolean
-  ip: string
-  port: number
+  source?: string
   json?: boolean
 }
 
+/** Where a source listens unless it is told otherwise. */
+const defaultSource = 'tcp://127.0.0.1:7999'
+
 /** `split_video`: publishes one film or file into a video database. */
-export const splitCommand: CommandModule<object, SplitArguments> = {
-  command: 'split',
+export const splitCommand: Command<SplitArguments> = {
+  name: 'split',
   describe: 'Publish a film or file into a video database',
-  builder: (yargs) =>
-    withOptions(yargs, ['directory', 'input', 'filename', 'chunk', 'format', 'replace', 'ip', 'port', 'json'])
-      .usage('$0 -d video_data -s film.mp4 [-c 1m] [-f film]')
-      .example('$0 -d video_data -s film.mp4 -c 1m -f film', 'publish a film in chunks of at most 1 MiB')
-      .example('$0 -d video_data -s film.mkv -c 4s --replace', 'publish it anew, in chunks of 4 seconds')
-      .example('tar c photos | $0 -d video_data -s - -f photos', 'publish what comes from a pipe') as never,
-  handler: runSplit,
+  usage: '[-d video_data] -s film.mp4 [-c 1m] [-f film]',
+  examples: [
+    ['$0 -d video_data -s film.mp4 -c 1m -f film', 'publish a film in chunks of at most 1 MiB'],
+    ['$0 -d video_data -s film.mkv -c 4s --replace', 'publish it anew, in chunks of 4 seconds'],
+    ['tar c photos | $0 -d video_data -s - -f photos', 'publish what comes from a pipe'],
+  ],
+  options: ['directory', 'input', 'filename', 'chunk', 'format', 'replace', 'source', 'json'],
+  run: runSplit,
 }
 
 async function runSplit(args: SplitArguments): Promise<void> {
@@ -43,6 +46,7 @@ async function runSplit(args: SplitArguments): Promise<void> {
     throw new Failure('bad-argument', 'name the file to publish with -s FILE, or -s - for standard input')
   const name = args.filename === undefined ? defaultName(input) : parseName(args.filename, 'the name (-f)')
   const limit = parseLimit(args.chunk)
+  const source = parseAddress(args.source ?? defaultSource, '--source')
   const signal = signalToStop()
   const database = await VideoDatabase.open(args.directory, { create: true })
   const bar = process.stderr.isTTY && !args.json ? progressBar() : undefined
@@ -60,11 +64,7 @@ async function runSplit(args: SplitArguments): Promise<void> {
       onProgress: (done, total) => bar?.show(done, total),
     })
     bar?.stop()
-    const link = formatLink(
-      addressOf(args.ip === '0.0.0.0' ? '127.0.0.1' : args.ip, args.port),
-      name,
-      descriptor.publicKey,
-    )
+    const link = formatLink(source, name, descriptor.publicKey)
     const { chunkCount, mediaBytes, fields } = descriptor
     const summary = {
       name,
@@ -75,10 +75,7 @@ async function runSplit(args: SplitArguments): Promise<void> {
       durationMs: fields.durationMs,
       link,
     }
-    if (args.json)
-      process.stdout.write(
-        `${JSON.stringify({ ...summary, peakMemoryBytes: process.resourceUsage().maxRSS * 1024 })}\n`,
-      )
+    if (args.json) process.stdout.write(`${JSON.stringify({ ...summary, peakMemoryBytes: peakMemoryBytes() })}\n`)
     else {
       const duration = fields.durationMs > 0 ? `, ${formatDuration(fields.durationMs)}` : ''
       process.stdout.write(`${name}: ${chunkCount} chunks, ${formatBytes(mediaBytes)}${duration}\n${link}\n`)

@@ -1,13 +1,13 @@
-import type { CommandModule } from 'yargs'
 import { Failure } from '../base/errors.ts'
 import { formatBytes, formatDuration, parseDuration } from '../base/units.ts'
+import { peakMemoryBytes } from '../node/memory.ts'
 import { parseLink } from '../stream/links.ts'
 import { parseName } from '../stream/names.ts'
 import { nullOutput, type Output, openFileOutput, openPlayerOutput, openStdoutOutput } from '../streamer/output.ts'
 import type { From } from '../streamer/position.ts'
 import { type StreamProgress, streamTo } from '../streamer/stream.ts'
+import type { Command } from './command.ts'
 import { createLogger, type LogLevel } from './log.ts'
-import { withOptions } from './options.ts'
 import { signalToStop } from './run.ts'
 
 interface StreamArguments {
@@ -25,33 +25,19 @@ interface StreamArguments {
 }
 
 /** `video_streamer.js`: takes a stream and writes it to a pipe, a file or a player. */
-export const streamCommand: CommandModule<object, StreamArguments> = {
-  command: 'stream',
+export const streamCommand: Command<StreamArguments> = {
+  name: 'stream',
   describe: 'Stream to a pipe, a file or a player',
-  builder: (yargs) =>
-    withOptions(yargs, [
-      'source',
-      'filename',
-      'interval',
-      'realtime',
-      'output',
-      'player',
-      'from',
-      'count',
-      'resume',
-      'json',
-      'log',
-    ])
-      .default('log', 'error')
-      .usage('$0 --source tcp://HOST:PORT --filename NAME [--output FILE | --player PLAYER]')
-      .example('$0 --source tcp://127.0.0.1:8002 --filename film --interval 100', 'a chunk every 100 ms')
-      .example('$0 --source tcp://127.0.0.1:8002/film#KEY --player vlc', 'watch what only this key may have signed')
-      .example('$0 --source tcp://127.0.0.1:8002 -f film -o film.mp4 --resume', 'go on with a copy that was cut off')
-      .example(
-        '$0 --source tcp://127.0.0.1:8002 -f film --from 90s | ffplay -',
-        'from the middle, through a pipe',
-      ) as never,
-  handler: runStream,
+  usage: '--source tcp://HOST:PORT --filename NAME [--output FILE | --player PLAYER]',
+  examples: [
+    ['$0 --source tcp://127.0.0.1:8002 --filename film --interval 100', 'a chunk every 100 ms'],
+    ['$0 --source tcp://127.0.0.1:8002/film#KEY --player vlc', 'watch what only this key may have signed'],
+    ['$0 --source tcp://127.0.0.1:8002 -f film -o film.mp4 --resume', 'go on with a copy that was cut off'],
+    ['$0 --source tcp://127.0.0.1:8002 -f film --from 90s | ffplay -', 'from the middle, through a pipe'],
+  ],
+  options: ['source', 'filename', 'interval', 'realtime', 'output', 'player', 'from', 'count', 'resume', 'json', 'log'],
+  defaults: { log: 'error' },
+  run: runStream,
 }
 
 async function runStream(args: StreamArguments): Promise<void> {
@@ -84,8 +70,7 @@ async function runStream(args: StreamArguments): Promise<void> {
     line?.end()
     // Standard output may be the stream itself.
     const report = resultTo(args) === 'stdout' ? process.stderr : process.stdout
-    if (args.json)
-      report.write(`${JSON.stringify({ ...summary, peakMemoryBytes: process.resourceUsage().maxRSS * 1024 })}\n`)
+    if (args.json) report.write(`${JSON.stringify({ ...summary, peakMemoryBytes: peakMemoryBytes() })}\n`)
     else if (line)
       process.stderr.write(
         `${name}: ${summary.chunks} chunks, ${formatBytes(summary.bytes)} in ${summary.seconds.toFixed(1)} s\n`,

@@ -176,6 +176,7 @@ export interface NodeStats {
   controlBytes: { sent: number; received: number }
   store: { chunks: number; bytes: number } | null
   memoryBytes: number
+  peakMemoryBytes: number
 }
 
 const querySchema = v.array(v.object({ first: count, end: count, peers: v.array(address) }))

@@ -7,6 +7,7 @@ import type { Traffic } from '../network/traffic.ts'
 import { type Address, addressOf, splitAddress } from '../stream/address.ts'
 import { RpcServer } from '../zerorpc/index.ts'
 import { Children } from './children.ts'
+import { peakMemoryBytes } from './memory.ts'
 import { addressTowards, bindsEverywhere, firstOwnAddress } from './own-address.ts'
 import type { Provider } from './provider.ts'
 import { Service } from './service.ts'
@@ -97,6 +98,7 @@ export class Node implements RunningNode {
       controlBytes: { sent: rpc.sent - traffic.bytesSent, received: rpc.received - traffic.bytesReceived },
       store: provider.stored,
       memoryBytes: process.memoryUsage.rss(),
+      peakMemoryBytes: peakMemoryBytes(),
     }
   }
 
