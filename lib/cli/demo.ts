@@ -87,7 +87,7 @@ class Demo {
     await this.#check(folder, descriptor, outputs)
     const stats = await this.#stats()
     const copies = (stats.get('source')?.bytesSent ?? 0) / descriptor.mediaBytes
-    this.#report(stats, copies)
+    this.#report(stats, descriptor.mediaBytes, copies)
     if (copies > mostCopies)
       throw new Failure('internal', `the source sent ${copies.toFixed(2)} copies, expected at most ${mostCopies}`)
     if (this.#args.stay) await this.#stay(descriptor)
@@ -218,9 +218,9 @@ class Demo {
     return stats
   }
 
-  #report(stats: Map<string, NodeStats>, copies: number): void {
+  #report(stats: Map<string, NodeStats>, mediaBytes: number, copies: number): void {
     if (this.#args.json) {
-      process.stdout.write(`${JSON.stringify({ copies, nodes: [...stats.values()] })}\n`)
+      process.stdout.write(`${JSON.stringify({ mediaBytes, copies, nodes: [...stats.values()] })}\n`)
       return
     }
     const rows = [...stats.values()].map(({ name, bytesFrom, bytesSent }) => [

@@ -51,8 +51,8 @@ export function withOptions(yargs: Argv, command: Pick<Command<never>, 'options'
   const environment = fromEnvironment(names, process.env)
   for (const name of names) {
     const option: Options = options[name]
-    const fallback = defaults[name] ?? option.default
-    yargs.option(name, { ...option, default: fallback, requiresArg: option.type !== 'boolean' })
+    const fallback = defaults[name] === undefined ? {} : { default: defaults[name] }
+    yargs.option(name, { ...option, ...fallback, requiresArg: option.type !== 'boolean' })
   }
   return yargs
     .config('config', 'YAML file with options; a flag or the environment goes before it', (path) => ({

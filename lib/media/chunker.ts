@@ -96,32 +96,41 @@ function mergeTimes(before: TrackTimes[], after: TrackTimes[]): TrackTimes[] {
   return [...merged.values()]
 }
 
-/** Cuts plain bytes exactly: every chunk but the last has `sizeBytes`. Pure. */
+/**
+ * Cuts plain bytes exactly: every chunk but the last has `sizeBytes`. A chunk is to be used before the next one is taken:
+ * its memory, and that of what was pushed, is used again. Pure.
+ */
 export class ByteChunker {
-  readonly #sizeBytes: number
-  #parts: Buffer[] = []
+  readonly #chunk: Buffer
   #bytes = 0
 
   constructor(sizeBytes: number) {
-    this.#sizeBytes = sizeBytes
+    this.#chunk = Buffer.allocUnsafeSlow(sizeBytes)
   }
 
   *push(bytes: Buffer): Iterable<MadeChunk> {
+    const sizeBytes = this.#chunk.length
     for (let rest = bytes; rest.length > 0; ) {
-      const part = rest.subarray(0, this.#sizeBytes - this.#bytes)
-      this.#parts.push(part)
-      this.#bytes += part.length
-      rest = rest.subarray(part.length)
-      if (this.#bytes === this.#sizeBytes) yield* this.end()
+      if (this.#bytes === 0 && rest.length >= sizeBytes) {
+        yield plain(rest.subarray(0, sizeBytes))
+        rest = rest.subarray(sizeBytes)
+        continue
+      }
+      const copied = rest.copy(this.#chunk, this.#bytes)
+      this.#bytes += copied
+      rest = rest.subarray(copied)
+      if (this.#bytes === sizeBytes) yield* this.end()
     }
   }
 
   *end(): Iterable<MadeChunk> {
     if (this.#bytes === 0) return
-    const [only] = this.#parts
-    const bytes = this.#parts.length === 1 && only ? only : Buffer.concat(this.#parts)
-    this.#parts = []
+    const bytes = this.#chunk.subarray(0, this.#bytes)
     this.#bytes = 0
-    yield { bytes, start: chunkStart.continues, times: [] }
+    yield plain(bytes)
   }
+}
+
+function plain(bytes: Buffer): MadeChunk {
+  return { bytes, start: chunkStart.continues, times: [] }
 }

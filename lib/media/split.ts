@@ -1,5 +1,4 @@
-import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import { extname } from 'node:path'
 import type { Readable } from 'node:stream'
 import { errnoOf, Failure } from '../base/errors.ts'
@@ -28,6 +27,9 @@ export interface SplitOptions {
   onProgress?(doneBytes: number, totalBytes: number | undefined): void
 }
 
+/** A file is read in pieces of so many bytes. */
+const pieceBytes = 1024 * 1024
+
 /** Publishes one input into a video database: all of it, or nothing. Memory does not grow with the input. */
 export async function split(options: SplitOptions): Promise<Descriptor> {
   checkSizeLimit(options.limit)
@@ -35,17 +37,12 @@ export async function split(options: SplitOptions): Promise<Descriptor> {
   if ('stdin' in input) {
     if (format === 'fmp4')
       throw new Failure('bad-argument', 'standard input is published as bytes; give a film as a file')
-    return splitBytes(options, input.stdin, '', undefined)
+    return splitBytes(options, { bytes: input.stdin, stop: () => input.stdin.destroy() }, '', undefined)
   }
   const sizeBytes = await inputSize(input.path)
   const plan = format === 'bytes' ? undefined : await planOf(input.path, format)
   if (plan) return splitFilm(options, plan, input.path, sizeBytes)
-  return splitBytes(
-    options,
-    createReadStream(input.path, { highWaterMark: 1024 * 1024 }),
-    endingOf(input.path),
-    sizeBytes,
-  )
+  return splitBytes(options, { bytes: piecesOf(input.path), stop() {} }, endingOf(input.path), sizeBytes)
 }
 
 async function planOf(path: string, format: 'auto' | 'fmp4'): Promise<FilmPlan | undefined> {
@@ -92,22 +89,36 @@ async function splitFilm(options: SplitOptions, plan: FilmPlan, path: string, to
 
 async function splitBytes(
   options: SplitOptions,
-  input: Readable,
+  { bytes, stop }: { bytes: AsyncIterable<Buffer>; stop(): void },
   ending: string,
   totalBytes: number | undefined,
 ): Promise<Descriptor> {
   checkLimit(options.limit, 'bytes')
   const chunker = new ByteChunker(sizeLimit(options.limit))
-  const stop = () => input.destroy()
   return writing(options, stop, async (writer) => {
-    for await (const piece of input) {
+    for await (const piece of bytes) {
       options.signal?.throwIfAborted()
-      for (const chunk of chunker.push(piece as Buffer)) await writer.append(chunk.bytes, chunk)
+      for (const chunk of chunker.push(piece)) await writer.append(chunk.bytes, chunk)
       options.onProgress?.(writer.chunkBytes, totalBytes)
     }
     for (const chunk of chunker.end()) await writer.append(chunk.bytes, chunk)
     return { format: 'bytes', ending, tracks: [], durationMs: 0 }
   })
+}
+
+/** A file in pieces. The memory of a piece is used again for the next one. */
+async function* piecesOf(path: string): AsyncIterable<Buffer> {
+  const file = await open(path)
+  const piece = Buffer.allocUnsafeSlow(pieceBytes)
+  try {
+    for (;;) {
+      const { bytesRead } = await file.read(piece, 0, piece.length, null)
+      if (bytesRead === 0) return
+      yield piece.subarray(0, bytesRead)
+    }
+  } finally {
+    await file.close()
+  }
 }
 
 /** Publishes what `work` writes; when it fails or the signal aborts, `stop` ends the input and nothing is left. */

@@ -33,7 +33,7 @@ export class StreamWriter {
   readonly #media: FileHandle
   readonly #pages: FileHandle
   readonly #streamId: Buffer
-  #buffered: Uint8Array[] = []
+  readonly #buffer = Buffer.allocUnsafeSlow(bufferBytes)
   #bufferedBytes = 0
   /** Of the page in the making; a full one is held back until it is known not to be the last. */
   #records: ChunkRecord[] = []
@@ -73,6 +73,7 @@ export class StreamWriter {
     await this.#write(this.#init)
   }
 
+  /** Takes the next chunk. Its memory may be used again once the promise is settled. */
   async append(bytes: Uint8Array, record: { start: ChunkStart; times: TrackTimes[] }): Promise<void> {
     if (this.#records.length === limits.pageRecords) await this.#writePage(false)
     this.#records.push({ sizeBytes: bytes.length, digest: digestOf(bytes), ...record })
@@ -122,18 +123,21 @@ export class StreamWriter {
   }
 
   async #write(bytes: Uint8Array): Promise<void> {
-    this.#buffered.push(bytes)
+    if (this.#bufferedBytes + bytes.length > bufferBytes) await this.#flush()
+    if (bytes.length > bufferBytes) return this.#writeMedia(bytes)
+    this.#buffer.set(bytes, this.#bufferedBytes)
     this.#bufferedBytes += bytes.length
-    if (this.#bufferedBytes >= bufferBytes) await this.#flush()
   }
 
   async #flush(): Promise<void> {
-    const buffers = this.#buffered
-    this.#buffered = []
+    const buffered = this.#buffer.subarray(0, this.#bufferedBytes)
     this.#bufferedBytes = 0
-    if (buffers.length === 0) return
+    await this.#writeMedia(buffered)
+  }
+
+  async #writeMedia(bytes: Uint8Array): Promise<void> {
     try {
-      await writeAll(this.#media, buffers)
+      await writeAll(this.#media, bytes)
     } catch (error) {
       throw diskFailure(error)
     }
@@ -149,7 +153,7 @@ export class StreamWriter {
     const body = encodeSigned(page.signed)
     const length = Buffer.alloc(4)
     length.writeUInt32BE(body.length)
-    await writeAll(this.#pages, [length, body])
+    await writeAll(this.#pages, Buffer.concat([length, body]))
   }
 
   async #closeFiles(): Promise<void> {
@@ -163,8 +167,7 @@ export class StreamWriter {
 /** Name of the media file until its ending is known. */
 const mediaInTheMaking = 'media'
 
-async function writeAll(file: FileHandle, buffers: Uint8Array[]): Promise<void> {
-  const bytes = buffers.length === 1 && buffers[0] ? buffers[0] : Buffer.concat(buffers)
+async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length; ) done += (await file.write(bytes, done, bytes.length - done)).bytesWritten
 }
 

@@ -89,6 +89,10 @@ export async function openPlayerOutput(command: string): Promise<Output> {
     async close() {
       await pipe.close()
       await ended
+      // What a shell answers for a program that it does not find.
+      if (player.exitCode === 127) throw missingPlayer(command, 'not found')
+      if (player.exitCode)
+        throw new Failure('output-failed', `the player ${command} ended with exit code ${player.exitCode}`)
     },
   }
 }
@@ -100,12 +104,15 @@ async function started(player: ChildProcess, command: string): Promise<void> {
       player.once('error', reject)
     })
   } catch (cause) {
-    throw new Failure(
-      'missing-program',
-      `cannot start the player ${command} (${errnoOf(cause)}); install it, or give another with --player`,
-      { cause },
-    )
+    throw missingPlayer(command, errnoOf(cause) ?? String(cause))
   }
+}
+
+function missingPlayer(command: string, why: string): Failure {
+  return new Failure(
+    'missing-program',
+    `cannot start the player ${command} (${why}); install it, or give another with --player`,
+  )
 }
 
 function writableOutput(stream: Writable): Output {
