@@ -1,56 +1,131 @@
-/**
- * Every cap in one table: its value, its unit, and why it is what it is.
- * docs/limits.md says the same for people; a test holds the two together.
- */
-export const limits = {
-  /** bytes; a run of chunks asked for at once is at most this (or one larger chunk). 1 MiB moves at full speed (bench). */
-  runBytes: 1024 * 1024,
-  /** bytes; the largest chunk that can be published: it must fit a frame and a few must fit the memory of a relay. */
-  chunkBytes: 16 * 1024 * 1024,
-  /** bytes; the smallest `-c`: below it a record outweighs its chunk. */
-  minChunkBytes: 256,
-  /** bytes; one ZeroMQ frame; a larger one is refused by libzmq before memory is taken. */
-  frameBytes: 17 * 1024 * 1024,
-  /** frames; one message; more are dropped. */
-  messageFrames: 8,
-  /** records; one on-demand page. */
-  pageRecords: 1024,
-  /** bytes; one encoded page. */
-  pageBytes: 1024 * 1024,
-  /** bytes; one encoded descriptor, init segment included. */
-  descriptorBytes: 1024 * 1024,
-  /** bytes; asked for and not yet received, per peer: nine tenths of what a loopback link can carry. */
-  windowBytes: 8 * 1024 * 1024,
-  /** requests; in flight to one peer. */
-  requestsPerPeer: 64,
-  /** calls; in progress at a server for all peers together. */
-  callsPerServer: 4096,
-  /** messages; queued in a socket for one peer: more than a window of runs, or the link idles. */
-  sendQueueMessages: 24,
-  /** messages; kept beside the socket for one peer that does not read; beyond it the peer counts as gone. */
-  stalledMessages: 1024,
-  /** bytes; the same. */
-  stalledBytes: 32 * 1024 * 1024,
-  /** bytes; verified runs that a node keeps in memory for askers close together. */
-  cacheBytes: 16 * 1024 * 1024,
-  /** bytes; pages that a node keeps decoded in memory. */
-  pageCacheBytes: 8 * 1024 * 1024,
-  /** bytes; one slab file. */
-  slabBytes: 64 * 1024 * 1024,
-  /** bytes; left free on the disk of a store. */
-  freeSpaceBytes: 256 * 1024 * 1024,
-  /** parts; one answer to `query`. */
-  queryParts: 256,
-  /** children; registered at one master. */
-  childrenPerNode: 1024,
-  /** ms; a lease that is not renewed ends. */
-  leaseMs: 6000,
-  /** ms; a node that does not answer a ping for this long is taken for dead. */
-  pingMs: 700,
-  /** ms; a master that came back must answer this long before its children return to it. */
-  returnStableMs: 30_000,
-  /** ms; a descriptor older than this is asked for again when somebody describes the stream. */
-  descriptorFreshMs: 2000,
-  /** streams; listed by one node. */
-  streamsPerNode: 10_000,
-} as const
+/** One cap: its value, the unit, what it bounds and why it is what it is, and the memory that it may cost. */
+export interface Limit {
+  value: number
+  unit: string
+  means: string
+  memory: string
+}
+
+/** Every cap in one table. docs/limits.md shows the same for people; a test holds the two together. */
+export const limitTable = {
+  runBytes: {
+    value: 1024 * 1024,
+    unit: 'bytes',
+    means: 'a run of chunks asked for at once (or one larger chunk); 1 MiB moves at full speed (bench)',
+    memory: 'one buffer a request',
+  },
+  chunkBytes: {
+    value: 16 * 1024 * 1024,
+    unit: 'bytes',
+    means: 'largest chunk that can be published: it must fit a frame, and a few must fit the memory of a relay',
+    memory: 'one buffer a request',
+  },
+  minChunkBytes: {
+    value: 256,
+    unit: 'bytes',
+    means: 'smallest `-c`: below it a record outweighs its chunk',
+    memory: '-',
+  },
+  frameBytes: {
+    value: 17 * 1024 * 1024,
+    unit: 'bytes',
+    means: 'one ZeroMQ frame; a larger one is refused by libzmq before memory is taken',
+    memory: 'this much a message',
+  },
+  messageFrames: {
+    value: 8,
+    unit: 'frames',
+    means: 'frames of one message; more are dropped',
+    memory: '8 x frameBytes a message',
+  },
+  pageRecords: { value: 1024, unit: 'records', means: 'records of one on-demand page', memory: 'about 60 kB a page' },
+  pageBytes: { value: 1024 * 1024, unit: 'bytes', means: 'one encoded page', memory: 'this much a page' },
+  descriptorBytes: {
+    value: 1024 * 1024,
+    unit: 'bytes',
+    means: 'one encoded descriptor, init segment included',
+    memory: 'this much a stream',
+  },
+  windowBytes: {
+    value: 8 * 1024 * 1024,
+    unit: 'bytes',
+    means: 'asked for and not yet received, per peer: nine tenths of what a loopback link can carry',
+    memory: 'this much a peer that is fetched from, twice in a streamer',
+  },
+  requestsPerPeer: { value: 64, unit: 'requests', means: 'requests in flight to one peer', memory: '1 kB each' },
+  callsPerServer: {
+    value: 4096,
+    unit: 'calls',
+    means: 'calls in progress at a server, for all peers together',
+    memory: '1 kB each',
+  },
+  sendQueueMessages: {
+    value: 24,
+    unit: 'messages',
+    means: 'queued in a socket for one peer: more than a window of runs, or the link idles',
+    memory: '24 x runBytes a peer, when all asked at once',
+  },
+  stalledMessages: {
+    value: 1024,
+    unit: 'messages',
+    means: 'kept beside the socket for one peer that does not read; beyond it the peer counts as gone',
+    memory: 'stalledBytes at most',
+  },
+  stalledBytes: {
+    value: 32 * 1024 * 1024,
+    unit: 'bytes',
+    means: 'the same, in bytes',
+    memory: 'this much a peer that does not read',
+  },
+  cacheBytes: {
+    value: 16 * 1024 * 1024,
+    unit: 'bytes',
+    means: 'verified runs that a node keeps in memory for askers close together',
+    memory: 'this much a node',
+  },
+  pageCacheBytes: {
+    value: 8 * 1024 * 1024,
+    unit: 'bytes',
+    means: 'pages that a node keeps decoded in memory, per stream',
+    memory: 'this much a stream in use',
+  },
+  slabBytes: { value: 64 * 1024 * 1024, unit: 'bytes', means: 'one slab file of a store', memory: 'none: on disk' },
+  freeSpaceBytes: {
+    value: 256 * 1024 * 1024,
+    unit: 'bytes',
+    means: 'left free on the disk of a store',
+    memory: 'none: on disk',
+  },
+  queryParts: { value: 256, unit: 'parts', means: 'parts of one answer to `query`', memory: '100 bytes each' },
+  childrenPerNode: {
+    value: 1024,
+    unit: 'children',
+    means: 'children registered at one master',
+    memory: '1 kB each and 16 bytes a range held',
+  },
+  leaseMs: { value: 6000, unit: 'ms', means: 'a lease that is not renewed for this long ends', memory: '-' },
+  pingMs: {
+    value: 700,
+    unit: 'ms',
+    means: 'a node that does not answer a ping for this long is taken for dead',
+    memory: '-',
+  },
+  returnStableMs: {
+    value: 30_000,
+    unit: 'ms',
+    means: 'a master that came back must answer this long before its children return to it',
+    memory: '-',
+  },
+  descriptorFreshMs: {
+    value: 2000,
+    unit: 'ms',
+    means: 'a descriptor older than this is asked for again when somebody describes the stream',
+    memory: '-',
+  },
+  streamsPerNode: { value: 10_000, unit: 'streams', means: 'streams listed by one node', memory: '1 kB each' },
+} as const satisfies Record<string, Limit>
+
+/** The values alone. */
+export const limits = Object.fromEntries(Object.entries(limitTable).map(([name, { value }]) => [name, value])) as {
+  readonly [Name in keyof typeof limitTable]: number
+}

@@ -7,7 +7,10 @@ const nobody = new Set<string>()
 
 function directoryOf(...ids: string[]): Directory {
   const directory = new Directory()
-  for (const id of ids) directory.join(id, `tcp://${id}:1`)
+  for (const id of ids) {
+    directory.join(id, `tcp://${id}:1`)
+    directory.answered(id)
+  }
   return directory
 }
 
@@ -44,6 +47,16 @@ describe('the directory of a master', () => {
     const first = directory.assign(stream, run, 'c', 0, nobody)
     const second = directory.assign(stream, run, 'd', 0, nobody)
     expect([first[0], second[0]]).to.have.members(['tcp://a:1', 'tcp://b:1'])
+  })
+
+  it('names nobody who has not answered yet, and knows what it reported before', () => {
+    const directory = new Directory()
+    directory.join('a', 'tcp://a:1')
+    directory.join('b', 'tcp://b:1')
+    directory.have('a', stream, 0, 8)
+    expect(directory.assign(stream, run, 'b', 0, nobody)).to.deep.equal([])
+    directory.answered('a')
+    expect(directory.assign(stream, run, 'b', 0, nobody)).to.deep.equal(['tcp://a:1'])
   })
 
   it('does not name whom the asker avoids', () => {
