@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { expect } from 'chai'
-import { until } from '../support/network.ts'
 import { run } from '../support/run.ts'
+import { until } from '../support/until.ts'
 
 describe('the demo', function () {
   this.timeout(90_000)

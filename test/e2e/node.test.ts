@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { splitAddress } from '../../lib/stream/address.ts'
 import { makeFolder, removeFolders } from '../support/folders.ts'
-import { publishBytes, until } from '../support/network.ts'
+import { publishBytes } from '../support/network.ts'
 import { TestPrograms } from '../support/programs.ts'
 import { run } from '../support/run.ts'
+import { until } from '../support/until.ts'
 
 describe('node.js', function () {
   this.timeout(30_000)

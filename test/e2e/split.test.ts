@@ -5,10 +5,10 @@ import { Readable } from 'node:stream'
 import { expect } from 'chai'
 import { VideoDatabase } from '../../lib/store/video-database.ts'
 import { makeFolder, removeFolders } from '../support/folders.ts'
-import { until } from '../support/network.ts'
 import { TestPrograms } from '../support/programs.ts'
 import { run } from '../support/run.ts'
 import { seededBytes } from '../support/seeded.ts'
+import { until } from '../support/until.ts'
 
 const picture = ['-f', 'lavfi', '-i', 'testsrc2=size=320x180:rate=25:duration=6']
 const sound = ['-f', 'lavfi', '-i', 'sine=frequency=330:duration=6']

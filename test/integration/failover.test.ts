@@ -2,8 +2,9 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { splitAddress } from '../../lib/stream/address.ts'
 import { makeFolder } from '../support/folders.ts'
-import { publishBytes, streamFrom, TestNetwork, until } from '../support/network.ts'
+import { publishBytes, streamFrom, TestNetwork } from '../support/network.ts'
 import { TestPrograms } from '../support/programs.ts'
+import { until } from '../support/until.ts'
 
 describe('a relay that loses its master', () => {
   const network = new TestNetwork()

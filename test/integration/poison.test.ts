@@ -8,7 +8,8 @@ import { parseLink } from '../../lib/stream/links.ts'
 import { RpcServer, WithPayload } from '../../lib/zerorpc/index.ts'
 import { captureFailure } from '../support/failures.ts'
 import { makeFolder } from '../support/folders.ts'
-import { publishBytes, streamFrom, TestNetwork, until } from '../support/network.ts'
+import { publishBytes, streamFrom, TestNetwork } from '../support/network.ts'
+import { until } from '../support/until.ts'
 
 describe('wrong bytes', () => {
   const network = new TestNetwork()

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
-import { copiesSent, publishBytes, streamFrom, TestNetwork, until } from '../support/network.ts'
+import { copiesSent, publishBytes, streamFrom, TestNetwork } from '../support/network.ts'
+import { until } from '../support/until.ts'
 
 describe('a tree of relays', () => {
   const network = new TestNetwork()

@@ -100,23 +100,6 @@ export async function streamFrom(
   return { sha256: hash.digest('hex'), summary }
 }
 
-/** Resolves when `isSo`; rejects with the last state after `limitMs`. Looks again after every turn of 20 ms. */
-export async function until<T>(
-  what: string,
-  look: () => T | Promise<T>,
-  isSo: (state: T) => boolean,
-  limitMs = 10_000,
-): Promise<T> {
-  const endsAt = performance.now() + limitMs
-  for (;;) {
-    const state = await look()
-    if (isSo(state)) return state
-    if (performance.now() > endsAt)
-      throw new Error(`waited ${limitMs} ms for ${what}; last seen: ${JSON.stringify(state)}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
-
 export function copiesSent(stats: NodeStats, published: Published): number {
   return stats.bytesSent / published.sizeBytes
 }

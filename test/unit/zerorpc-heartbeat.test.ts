@@ -1,0 +1,68 @@
+import { expect } from 'chai'
+import { VirtualClock } from '../../lib/base/virtual-clock.ts'
+import { type Beating, Heartbeat } from '../../lib/zerorpc/heartbeat.ts'
+
+describe('the heartbeat of channels', () => {
+  let clock: VirtualClock
+  let heartbeat: Heartbeat
+  beforeEach(() => {
+    clock = new VirtualClock()
+    heartbeat = new Heartbeat(clock, 1000)
+  })
+
+  it('beats once an interval, and calls a channel lost after two of silence', async () => {
+    const channel = makeChannel()
+    heartbeat.add(channel)
+    await clock.advance(1900)
+    expect(channel).to.include({ beats: 1, losses: 0 })
+    await clock.advance(600)
+    expect(channel.losses).to.equal(1)
+    await clock.advance(5000)
+    expect(channel.losses).to.equal(1)
+  })
+
+  it('keeps a channel on which something is heard', async () => {
+    const channel = makeChannel()
+    heartbeat.add(channel)
+    for (let i = 0; i < 10; i++) {
+      await clock.advance(1500)
+      channel.heardAt = clock.now()
+    }
+    expect(channel.losses).to.equal(0)
+    expect(channel.beats).to.be.within(9, 15)
+  })
+
+  it('does not call channels lost because this process stood still', async () => {
+    const channel = makeChannel()
+    heartbeat.add(channel)
+    await clock.advance(400)
+    clock.jump(60_000)
+    await clock.advance(600)
+    expect(channel.losses).to.equal(0)
+    await clock.advance(3000)
+    expect(channel.losses).to.equal(1)
+  })
+
+  it('forgets a channel that ended', async () => {
+    const channel = makeChannel()
+    heartbeat.add(channel)
+    heartbeat.remove(channel)
+    await clock.advance(5000)
+    expect(channel).to.include({ beats: 0, losses: 0 })
+  })
+
+  function makeChannel(): Beating & { beats: number; losses: number } {
+    return {
+      heardAt: clock.now(),
+      beatAt: clock.now(),
+      beats: 0,
+      losses: 0,
+      beat() {
+        this.beats++
+      },
+      lost() {
+        this.losses++
+      },
+    }
+  }
+})
