@@ -119,6 +119,14 @@ describe('split_video', function () {
     for (const durationMs of durations) expect(durationMs).to.be.within(1, 501)
   })
 
+  it('streams from a time: from the keyframe before it, so that it plays', async () => {
+    const path = await streamOf(videoData, 'timed', folder, ['--from', '4.5s'])
+    const args = ['-v', 'error', '-select_streams', 'v:0', '-show_entries', 'packet=pts_time', '-of', 'csv=p=0', path]
+    const times = spawnSync('ffprobe', args, { encoding: 'utf8' }).stdout.trim().split('\n').map(Number.parseFloat)
+    expect(Math.min(...times)).to.be.within(3.9, 4.2)
+    expect(framesIn(path)).to.equal(50)
+  })
+
   it('publishes standard input and any file as bytes', async () => {
     const bytes = seededBytes(4, 300_000)
     const piped = await run('split_video', ['-d', videoData, '-s', '-', '-f', 'piped', '-c', '5k'], {
@@ -266,12 +274,20 @@ async function withStream<T>(directory: string, name: string, look: (stream: Str
 }
 
 /** Streams through a source in a process of its own, into a file. */
-async function streamOf(directory: string, name: string, folder: string): Promise<string> {
+async function streamOf(directory: string, name: string, folder: string, more: string[] = []): Promise<string> {
   const programs = new TestPrograms()
   try {
     const source = await programs.node('source', ['--videodatabase', directory])
     const path = join(folder, `${name}.streamed.mp4`)
-    const { code, stderr } = await run('video_streamer.js', ['--source', source.address, '-f', name, '-o', path])
+    const { code, stderr } = await run('video_streamer.js', [
+      '--source',
+      source.address,
+      '-f',
+      name,
+      '-o',
+      path,
+      ...more,
+    ])
     expect(stderr).to.equal('')
     expect(code).to.equal(0)
     return path
