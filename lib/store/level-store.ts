@@ -76,6 +76,8 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
   #nextSlab = 1
   #badChunks = 0
   #sinceFreeCheck = freeCheckBytes
+  /** Puts get their places one after another, or several would count on the same room. */
+  #turn: Promise<void> = Promise.resolve()
   #failures = 0
   #retryAt = 0
   #closing: Promise<void> | undefined
@@ -286,12 +288,9 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
   }
 
   async #write(page: Page, first: number, count: number, bytes: Uint8Array): Promise<boolean> {
-    if (!(await this.#makeRoom(bytes.length))) return false
-    const writer = await this.#writerFor(page.stream, bytes.length)
-    const slabOffset = writer.end
-    writer.end += bytes.length
-    this.#index.grow(writer.slab, bytes.length)
-    writer.users++
+    const place = await this.#reserve(page.stream, bytes.length)
+    if (!place) return false
+    const { writer, slabOffset } = place
     try {
       for (let done = 0; done < bytes.length; ) {
         const { bytesWritten } = await writer.handle.write(bytes, done, bytes.length - done, slabOffset + done)
@@ -323,6 +322,27 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
     this.#index.use(writer.slab.id)
     this.#index.add(page.stream, extent)
     return true
+  }
+
+  /** A place for so many bytes at the end of the stream's slab; undefined when there is no room and none can be made. */
+  async #reserve(stream: StreamKey, bytes: number): Promise<{ writer: Writer; slabOffset: number } | undefined> {
+    const before = this.#turn
+    let next = () => {}
+    this.#turn = new Promise((resolve) => {
+      next = resolve
+    })
+    await before
+    try {
+      if (!(await this.#makeRoom(bytes))) return undefined
+      const writer = await this.#writerFor(stream, bytes)
+      const slabOffset = writer.end
+      writer.end += bytes
+      writer.users++
+      this.#index.grow(writer.slab, bytes)
+      return { writer, slabOffset }
+    } finally {
+      next()
+    }
   }
 
   async #writerFor(stream: StreamKey, bytes: number): Promise<Writer> {
@@ -365,6 +385,7 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
   /** Keeps to the capacity and the free space; false when there is no room and none can be made. */
   async #makeRoom(bytes: number): Promise<boolean> {
     await this.#evictDownTo(this.#capacityBytes - bytes)
+    if (this.#index.totals.slabBytes + bytes > this.#capacityBytes) return false
     this.#sinceFreeCheck += bytes
     if (this.#sinceFreeCheck < freeCheckBytes) return true
     this.#sinceFreeCheck = 0
