@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { parse } from 'yaml'
+import { parse, YAMLParseError } from 'yaml'
 import type { Argv, Options } from 'yargs'
 import { errnoOf, Failure } from '../base/errors.ts'
 import type { Command } from './command.ts'
@@ -54,41 +54,74 @@ export function withOptions(yargs: Argv, command: Pick<Command<never>, 'options'
     const fallback = defaults[name] === undefined ? {} : { default: defaults[name] }
     yargs.option(name, { ...option, ...fallback, requiresArg: option.type !== 'boolean' })
   }
+  // yargs turns what its reader throws into an error of its own; a check passes a failure on as it is.
+  let failure: unknown
+  const read = (path: string) => {
+    try {
+      return { ...readConfig(path, names), ...environment }
+    } catch (error) {
+      failure = error
+      return environment
+    }
+  }
   return yargs
-    .config('config', 'YAML file with options; a flag or the environment goes before it', (path) => ({
-      ...readConfig(path, names),
-      ...environment,
-    }))
+    .config('config', 'YAML file with options; a flag or the environment goes before it', read)
     .config(environment)
+    .check(() => {
+      if (failure !== undefined) throw failure
+      return true
+    })
 }
 
-/** `PEERSTREAMER_<OPTION>` for the options of this command. */
-export function fromEnvironment(names: readonly OptionName[], environment: NodeJS.ProcessEnv): Record<string, string> {
-  const found: Record<string, string> = {}
+/** `PEERSTREAMER_<OPTION>` for the options of this command; an empty one says nothing. */
+export function fromEnvironment(names: readonly OptionName[], environment: NodeJS.ProcessEnv): Record<string, unknown> {
+  const found: Record<string, unknown> = {}
   for (const name of names) {
-    const value = environment[`PEERSTREAMER_${name.toUpperCase()}`]
-    if (value !== undefined) found[name] = value
+    const variable = `PEERSTREAMER_${name.toUpperCase()}`
+    const text = environment[variable]
+    if (text) found[name] = valueOf(name, text, variable)
   }
   return found
 }
 
+/** What the file says; of an option without a value nothing. */
 function readConfig(path: string, names: readonly OptionName[]): Record<string, unknown> {
   let value: unknown
   try {
-    value = parse(readFileSync(path, 'utf8'))
+    value = parse(readFileSync(path, 'utf8')) ?? {}
   } catch (cause) {
-    throw new Failure('bad-config', `cannot read ${path}: ${errnoOf(cause) ?? (cause as Error).message}`, { cause })
+    const why = cause instanceof YAMLParseError ? cause.message.split('\n')[0] : (errnoOf(cause) ?? cause)
+    throw new Failure('bad-config', `cannot read ${path}: ${why}`, { cause })
   }
-  if (value === null) return {}
-  if (typeof value !== 'object' || Array.isArray(value))
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new Failure('bad-config', `expected ${path} to hold lines such as "port: 8001"`)
-  for (const key of Object.keys(value)) {
-    if (!(names as readonly string[]).includes(key)) {
+  const found: Record<string, unknown> = {}
+  for (const [key, raw] of Object.entries(value)) {
+    const name = names.find((known) => known === key)
+    if (name === undefined) {
       throw new Failure(
         'bad-config',
         `${path} has the unknown option "${key}"; options of this command are ${names.join(', ')}`,
       )
     }
+    if (raw !== null) found[name] = valueOf(name, raw, `${key} in ${path}`)
   }
-  return value as Record<string, unknown>
+  return found
+}
+
+/** A value that did not come from the command line, as the type that its option has. Throws `bad-config`. */
+function valueOf(name: OptionName, raw: unknown, what: string): unknown {
+  const option: Options = options[name]
+  if (option.array) return (Array.isArray(raw) ? raw : [raw]).map(String)
+  if (typeof raw === 'object') throw new Failure('bad-config', `expected ${what} to be one value`)
+  if (option.type === 'boolean') {
+    const text = String(raw).toLowerCase()
+    if (['true', 'yes', 'on', '1'].includes(text)) return true
+    if (['false', 'no', 'off', '0'].includes(text)) return false
+    throw new Failure('bad-config', `expected ${what} to be true or false, got "${raw}"`)
+  }
+  if (option.type !== 'number') return String(raw)
+  const number = String(raw).trim() === '' ? Number.NaN : Number(raw)
+  if (Number.isFinite(number)) return number
+  throw new Failure('bad-config', `expected ${what} to be a number, got "${raw}"`)
 }

@@ -8,6 +8,16 @@ export interface Box {
   whole: Buffer
 }
 
+/** Runs `read`; a field that would lie past the end of its box is a fault of the file. Throws `bad-format`. */
+export function withinBoxes<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw new Failure('bad-format', 'an MP4 box is too short for its fields', { cause })
+  }
+}
+
 /** The boxes that lie one after another in `bytes`. */
 export function boxesIn(bytes: Buffer): Box[] {
   const boxes: Box[] = []

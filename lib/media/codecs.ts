@@ -33,7 +33,7 @@ export function codecOf(entry: Box): string {
 /** ISO/IEC 14496-15, annex E: profile, compatibility flags reversed, tier and level, constraints without trailing zeros. */
 function hevc(entry: Box): string {
   const config = findBox(entry.body.subarray(videoFields), 'hvcC')?.body
-  if (!config) return entry.type
+  if (!config || config.length < 13) return entry.type
   const first = config[1] ?? 0
   const space = ['', 'A', 'B', 'C'][first >> 6] ?? ''
   let compatibility = config.readUInt32BE(2)

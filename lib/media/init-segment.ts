@@ -1,6 +1,6 @@
 import { Failure } from '../base/errors.ts'
 import type { Track } from '../stream/descriptor.ts'
-import { boxesIn, findBox, findPath } from './boxes.ts'
+import { boxesIn, findBox, findPath, withinBoxes } from './boxes.ts'
 import { codecOf } from './codecs.ts'
 import type { SampleDefaults } from './moof.ts'
 
@@ -12,6 +12,10 @@ export interface InitSegment {
 
 /** Reads `ftyp` and `moov` of a fragmented MP4. */
 export function readInit(init: Buffer): InitSegment {
+  return withinBoxes(() => readMoov(init))
+}
+
+function readMoov(init: Buffer): InitSegment {
   const moov = findBox(init, 'moov')?.body
   if (!moov) throw new Failure('bad-format', 'an init segment has no moov')
   const tracks = boxesIn(moov).flatMap((box) => (box.type === 'trak' ? readTrack(box.body) : []))

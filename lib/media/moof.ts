@@ -1,6 +1,6 @@
 import { Failure } from '../base/errors.ts'
 import type { TrackTimes } from '../stream/records.ts'
-import { boxesIn, findBox } from './boxes.ts'
+import { boxesIn, findBox, withinBoxes } from './boxes.ts'
 
 /** What the init segment says of samples for which a fragment says nothing (trex). */
 export interface SampleDefaults {
@@ -17,15 +17,19 @@ export interface TrackFragment {
 }
 
 const nonSync = 0x10000
+/** Samples of one track in one fragment: more than an hour of any track that ffmpeg cuts at `longestFragmentMs`. */
+const mostSamples = 1_000_000
 
 /**
  * Reads a moof (ISO/IEC 14496-12, 8.8): per track the decode time (tfdt), where it ends, and least and greatest
  * presentation time.
  */
 export function readMoof(moof: Buffer, defaults: ReadonlyMap<number, SampleDefaults>): TrackFragment[] {
-  return boxesIn(moof)
-    .filter((box) => box.type === 'traf')
-    .map((box) => readTraf(box.body, defaults))
+  return withinBoxes(() =>
+    boxesIn(moof)
+      .filter((box) => box.type === 'traf')
+      .map((box) => readTraf(box.body, defaults)),
+  )
 }
 
 function readTraf(traf: Buffer, defaults: ReadonlyMap<number, SampleDefaults>): TrackFragment {
@@ -84,7 +88,8 @@ function* readTrun(trun: Buffer, durationTicks: number, defaultFlags: number): I
   const firstFlags = flags & 0x4 ? trun.readUInt32BE(at) : undefined
   at += flags & 0x4 ? 4 : 0
   const sampleBytes = [0x100, 0x200, 0x400, 0x800].filter((bit) => flags & bit).length * 4
-  if (at + count * sampleBytes > trun.length)
+  // Without a field per sample nothing but the header says how many there are.
+  if (at + count * sampleBytes > trun.length || count > mostSamples)
     throw new Failure('bad-format', 'a fragment names more samples than it describes')
   for (let i = 0; i < count; i++) {
     const sample: Sample = { durationTicks, flags: (i === 0 ? firstFlags : undefined) ?? defaultFlags, offsetTicks: 0 }

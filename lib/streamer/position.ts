@@ -26,8 +26,11 @@ export async function indexOf(stream: KnownStream, from: From): Promise<number> 
       `expected --from to be within the ${fields.durationMs / 1000} s of ${name}, got ${from.timeMs / 1000} s`,
     )
   }
-  const page = await lastPageWith(stream, (candidate) => (firstPosition(stream, candidate) ?? 0) <= from.timeMs)
-  return keyframeBefore(stream, page, from.timeMs) ?? 0
+  const page = await lastPageWith(stream, async (candidate) => (await positionUpTo(stream, candidate)) <= from.timeMs)
+  for (let before = page; ; before = await stream.page(before.first - 1)) {
+    const index = keyframeBefore(stream, before, from.timeMs)
+    if (index !== undefined || before.first === 0) return index ?? 0
+  }
 }
 
 /** Index of the first chunk that is not wholly within the first `bytes` bytes of the media file, and where it begins. */
@@ -42,16 +45,24 @@ export async function chunkAfterBytes(stream: KnownStream, bytes: number): Promi
 }
 
 /** The last page for which `holds` is true, by halving; pages before it must all hold. The first page when none does. */
-async function lastPageWith(stream: KnownStream, holds: (page: Page) => boolean): Promise<Page> {
+async function lastPageWith(stream: KnownStream, holds: (page: Page) => boolean | Promise<boolean>): Promise<Page> {
   const { chunkCount, fields } = stream.descriptor
   let low = 0
   let high = Math.max(0, Math.ceil(chunkCount / fields.pageRecords) - 1)
   while (low < high) {
     const middle = (low + high + 1) >> 1
-    if (holds(await stream.page(middle * fields.pageRecords))) low = middle
+    if (await holds(await stream.page(middle * fields.pageRecords))) low = middle
     else high = middle - 1
   }
   return stream.page(low * fields.pageRecords)
+}
+
+/** Where a page begins, ms: its first position, or, when a fragment fills it whole, that of the pages before. */
+async function positionUpTo(stream: KnownStream, page: Page): Promise<number> {
+  for (let at = page; ; at = await stream.page(at.first - 1)) {
+    const position = firstPosition(stream, at)
+    if (position !== undefined || at.first === 0) return position ?? 0
+  }
 }
 
 function firstPosition(stream: KnownStream, page: Page): number | undefined {

@@ -5,36 +5,8 @@ import { abortable, Deadline } from '../../lib/base/deadline.ts'
 import { Failure, isFailure, toFailure } from '../../lib/base/errors.ts'
 import { Lifecycle } from '../../lib/base/lifecycle.ts'
 import { SingleFlight } from '../../lib/base/single-flight.ts'
-import { formatBytes, formatDuration, parseDuration, parseSize } from '../../lib/base/units.ts'
 import { VirtualClock } from '../../lib/base/virtual-clock.ts'
 import { captureFailure } from '../support/failures.ts'
-
-describe('sizes and durations', () => {
-  it('are read as split(1) reads them', () => {
-    const sizes = { '1m': 1048576, '250k': 256000, '5K': 5120, '4096': 4096, '10g': 10737418240, ' 7 ': 7 }
-    for (const [text, bytes] of Object.entries(sizes)) expect(parseSize(text, '-c'), text).to.equal(bytes)
-    for (const [text, ms] of Object.entries({ '4s': 4000, '500ms': 500, '1.5s': 1500 }))
-      expect(parseDuration(text, '-c'), text).to.equal(ms)
-  })
-
-  it('are refused by name otherwise', () => {
-    for (const text of ['', '0', '-1', '1.5m', 'm', '1t', '1e3', '9'.repeat(20), 'NaN'])
-      expect(() => parseSize(text, '-c'), text).to.throw(Failure, /expected -c to be a size/)
-    for (const text of ['', '0s', '5', 's', '-1s', '1h'])
-      expect(() => parseDuration(text, '--from'), text).to.throw(Failure, /--from/)
-  })
-
-  it('are shown to people', () => {
-    expect([0, 1023, 1024, 31457280, 5e12].map(formatBytes)).to.deep.equal([
-      '0 B',
-      '1023 B',
-      '1.0 KiB',
-      '30.0 MiB',
-      '4.5 TiB',
-    ])
-    expect([0, 61_500, 3_723_000].map(formatDuration)).to.deep.equal(['0:00:00.0', '0:01:01.5', '1:02:03.0'])
-  })
-})
 
 describe('failures', () => {
   it('keep their code, and take others as causes', () => {

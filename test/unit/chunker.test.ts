@@ -85,6 +85,32 @@ describe('the cutting of fragments into chunks', () => {
       2000, 2000, 2000, 2000, 2000,
     ])
   })
+
+  it('keeps within a duration, but for a fragment that alone is longer, and closes no sooner than it must', () => {
+    const durations = fc.array(fc.integer({ min: 1, max: 3000 }), { minLength: 1, maxLength: 40 })
+    fc.assert(
+      fc.property(durations, fc.integer({ min: 100, max: 5000 }), (lasting, durationMs) => {
+        const chunker = new FragmentChunker({ durationMs }, tracks)
+        const chunks: MadeChunk[] = []
+        const ends = lasting.map((_, i) => lasting.slice(0, i + 1).reduce((total, ms) => total + ms))
+        ends.forEach((decodeEnd, i) => {
+          const decodeStart = ends[i - 1] ?? 0
+          const times = [{ track: 1, decodeStart, decodeEnd, presentStart: decodeStart, presentEnd: decodeEnd }]
+          chunks.push(...chunker.begin({ sizeBytes: 1, isKeyframe: true, times }), ...chunker.push(Buffer.of(i)))
+        })
+        chunks.push(...chunker.end())
+        expect(Buffer.concat(chunks.map(({ bytes }) => bytes))).to.deep.equal(Buffer.from([...lasting.keys()]))
+        for (const { bytes, times } of chunks) {
+          const [first = 0, last = 0] = [bytes[0], bytes.at(-1)]
+          const lasts = (times[0]?.decodeEnd ?? 0) - (times[0]?.decodeStart ?? 0)
+          expect(lasts).to.equal((ends[last] ?? 0) - (ends[first - 1] ?? 0))
+          if (bytes.length > 1) expect(lasts).to.be.at.most(durationMs)
+          const next = lasting[last + 1]
+          if (next !== undefined) expect(lasts + next).to.be.above(durationMs)
+        }
+      }),
+    )
+  })
 })
 
 /** Fragments of a second each, the first with a keyframe, in pieces of `step` bytes. */

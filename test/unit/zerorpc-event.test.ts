@@ -1,5 +1,6 @@
 import { encode } from '@msgpack/msgpack'
 import { expect } from 'chai'
+import fc from 'fast-check'
 import { Failure } from '../../lib/base/errors.ts'
 import { decodeEvent, encodeEvent } from '../../lib/zerorpc/event.ts'
 import { seededBytes, seededChance } from '../support/seeded.ts'
@@ -17,6 +18,32 @@ describe('a zerorpc event', () => {
     const decoded = decodeEvent(encodeEvent(binary))
     expect(decoded.header.message_id).to.be.instanceOf(Uint8Array)
     expect([...(decoded.header.message_id as Uint8Array)]).to.deep.equal([1, 2])
+  })
+
+  it('carries any arguments that msgpack has', () => {
+    const values = fc.jsonValue({ maxDepth: 5 }).filter((value) => !JSON.stringify(value).includes('__proto__'))
+    fc.assert(
+      fc.property(
+        fc.string({ minLength: 1, maxLength: 64 }),
+        fc.string({ maxLength: 256 }),
+        values,
+        (id, name, value) => {
+          const sent = { header: { message_id: id, v: 3 as const }, name, args: [value, value] }
+          expect(decodeEvent(encodeEvent(sent))).to.deep.equal(sent)
+        },
+      ),
+      { seed: 2026, numRuns: 500 },
+    )
+  })
+
+  it('is refused when its arguments are nested deeper than 24 levels, the event itself included', () => {
+    const nestedIn = (levels: number) => {
+      let args: unknown = 7
+      for (let n = 0; n < levels; n++) args = [args]
+      return encodeEvent({ header: event.header, name: 'get', args })
+    }
+    expect(() => decodeEvent(nestedIn(22))).not.to.throw()
+    for (const levels of [23, 24, 50, 90]) expectRefused(nestedIn(levels), `${levels} levels`)
   })
 
   it('is refused in a wrong form', () => {
@@ -63,7 +90,7 @@ describe('a zerorpc event', () => {
         decodeEvent(input)
         decoded++
       } catch (error) {
-        expect(error, input.toString('hex')).to.be.instanceOf(Failure)
+        expect(error, input.toString('hex')).to.be.instanceOf(Failure).with.property('code', 'bad-format')
       }
     }
     expect(decoded, 'some mutations do no harm').to.be.greaterThan(100)

@@ -43,6 +43,40 @@ describe('the heartbeat of channels', () => {
     expect(channel.losses).to.equal(1)
   })
 
+  it('loses the silent channel alone when others are heard', async () => {
+    const silent = makeChannel()
+    const lively = makeChannel()
+    heartbeat.add(silent)
+    heartbeat.add(lively)
+    for (let i = 0; i < 6; i++) {
+      await clock.advance(500)
+      lively.heardAt = clock.now()
+    }
+    expect(silent.losses).to.equal(1)
+    expect(lively.losses).to.equal(0)
+  })
+
+  it('serves a channel that comes after all others ended', async () => {
+    const first = makeChannel()
+    heartbeat.add(first)
+    heartbeat.remove(first)
+    await clock.advance(60_000)
+    const second = makeChannel()
+    heartbeat.add(second)
+    await clock.advance(1500)
+    expect(second).to.include({ beats: 1, losses: 0 })
+    await clock.advance(1000)
+    expect(second.losses).to.equal(1)
+  })
+
+  it('is still once closed', async () => {
+    const channel = makeChannel()
+    heartbeat.add(channel)
+    heartbeat.close()
+    await clock.advance(5000)
+    expect(channel).to.include({ beats: 0, losses: 0 })
+  })
+
   it('forgets a channel that ended', async () => {
     const channel = makeChannel()
     heartbeat.add(channel)
