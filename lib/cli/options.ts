@@ -79,7 +79,7 @@ export function fromEnvironment(names: readonly OptionName[], environment: NodeJ
   for (const name of names) {
     const variable = `PEERSTREAMER_${name.toUpperCase()}`
     const text = environment[variable]
-    if (text) found[name] = valueOf(name, text, variable)
+    if (text) found[name] = typedValue(name, text, variable)
   }
   return found
 }
@@ -104,13 +104,13 @@ function readConfig(path: string, names: readonly OptionName[]): Record<string, 
         `${path} has the unknown option "${key}"; options of this command are ${names.join(', ')}`,
       )
     }
-    if (raw !== null) found[name] = valueOf(name, raw, `${key} in ${path}`)
+    if (raw !== null) found[name] = typedValue(name, raw, `${key} in ${path}`)
   }
   return found
 }
 
 /** A value that did not come from the command line, as the type that its option has. Throws `bad-config`. */
-function valueOf(name: OptionName, raw: unknown, what: string): unknown {
+function typedValue(name: OptionName, raw: unknown, what: string): unknown {
   const option: Options = options[name]
   if (option.array) return (Array.isArray(raw) ? raw : [raw]).map(String)
   if (typeof raw === 'object') throw new Failure('bad-config', `expected ${what} to be one value`)
