@@ -181,7 +181,11 @@ export class RpcClient {
       if (channel.isOver) return
       this.#channels.set(id, channel)
       this.#heartbeat.add(channel)
-      this.#send({ header: { message_id: id, v: 3, pf: payload.length }, name: method, args }, payload)
+      try {
+        this.#send({ header: { message_id: id, v: 3, pf: payload.length }, name: method, args }, payload)
+      } catch (cause) {
+        channel.fail(new Failure('bad-argument', `msgpack cannot carry the arguments of ${method}`, { cause }))
+      }
     })
     return end
   }
@@ -302,8 +306,8 @@ class ClientChannel implements Beating {
 /** ERR carries [name, message, traceback]; our own nodes put the error code in the place of the name. */
 function remoteError({ args }: Event): Failure {
   const [name, message] = Array.isArray(args) ? args : []
-  const text = typeof message === 'string' ? message : String(message ?? name)
+  const text = typeof message === 'string' ? message : 'the other side told no reason'
   if (name === 'NameError') return new Failure('unknown-method', `the node does not know the method ${text}`)
   if (typeof name === 'string' && isErrorCode(name)) return new Failure(name, text)
-  return new Failure('remote', text, { fields: { name: String(name) } })
+  return new Failure('remote', text, { fields: { name: typeof name === 'string' ? name : '' } })
 }

@@ -21,7 +21,8 @@ export interface Header {
   pf?: number
 }
 
-const decodeLimits = { maxArrayLength: 10_000, maxMapLength: 10_000, maxExtLength: 0 }
+/** The one extension of msgpack that is known is the timestamp, of at most 12 bytes. */
+const decodeLimits = { maxArrayLength: 10_000, maxMapLength: 10_000, maxExtLength: 12 }
 
 /** Deepest nesting of arrays and maps that is decoded. */
 const maxDepth = 24
@@ -44,7 +45,7 @@ export function decodeEvent(bytes: Uint8Array): Event {
   if (typeof header !== 'object' || header === null || Array.isArray(header)) throw wrong('has no header')
   const { message_id: id, v: version, response_to: responseTo, pf } = header as Record<string, unknown>
   if (!isMessageId(id)) throw wrong('has no message_id')
-  if (version !== 3) throw wrong(`is of version ${String(version)}, expected 3`)
+  if (version !== 3) throw wrong(`is of version ${typeof version === 'number' ? version : 'unknown'}, expected 3`)
   if (responseTo !== undefined && responseTo !== null && !isMessageId(responseTo))
     throw wrong('has a wrong response_to')
   const text = name instanceof Uint8Array ? Buffer.from(name).toString() : name

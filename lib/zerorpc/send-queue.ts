@@ -36,7 +36,7 @@ export class SendQueue {
     if (this.#closed) return
     if (this.#stalled.has(peer)) return this.#stall(peer, frames)
     this.#ready.push({ peer, frames })
-    this.#writing ??= this.#write()
+    this.#start()
   }
 
   /** Undefined when the peer reads; else resolves when it does again, or is gone. A stream waits for it and is never cut. */
@@ -53,20 +53,24 @@ export class SendQueue {
     for (const peer of [...this.#stalled.keys()]) this.#unstall(peer)
   }
 
+  #start(): void {
+    if (this.#writing || this.#ready.length === 0) return
+    this.#writing = this.#write().then(() => {
+      this.#writing = undefined
+      this.#start()
+    })
+  }
+
   async #write(): Promise<void> {
     const breather = new Breather()
-    try {
-      for (let next = this.#ready.shift(); next; next = this.#ready.shift()) {
-        if (this.#stalled.has(next.peer)) {
-          this.#stall(next.peer, next.frames)
-          continue
-        }
-        await this.#sendOne(next.peer, next.frames)
-        const pause = breather.breathe(bytesOf(next.frames))
-        if (pause) await pause
+    for (let next = this.#ready.shift(); next; next = this.#ready.shift()) {
+      if (this.#stalled.has(next.peer)) {
+        this.#stall(next.peer, next.frames)
+        continue
       }
-    } finally {
-      this.#writing = undefined
+      await this.#sendOne(next.peer, next.frames)
+      const pause = breather.breathe(bytesOf(next.frames))
+      if (pause) await pause
     }
   }
 
@@ -109,7 +113,7 @@ export class SendQueue {
     for (const peer of [...this.#stalled.keys()]) {
       for (const frames of this.#unstall(peer)) this.#ready.push({ peer, frames })
     }
-    this.#writing ??= this.#write()
+    this.#start()
   }
 }
 

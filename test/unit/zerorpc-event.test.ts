@@ -21,7 +21,11 @@ describe('a zerorpc event', () => {
   })
 
   it('carries any arguments that msgpack has', () => {
-    const values = fc.jsonValue({ maxDepth: 5 }).filter((value) => !JSON.stringify(value).includes('__proto__'))
+    // Through JSON, which like msgpack knows no -0; the decoder refuses the key __proto__.
+    const values = fc
+      .json({ maxDepth: 5 })
+      .filter((text) => !text.includes('__proto__'))
+      .map((text): unknown => JSON.parse(text))
     fc.assert(
       fc.property(
         fc.string({ minLength: 1, maxLength: 64 }),
