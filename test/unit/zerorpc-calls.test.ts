@@ -333,20 +333,8 @@ describe('a zerorpc client and server', () => {
     stranger.close()
   })
 
-  /** A client whose server is a bare socket that the test answers for. */
-  async function connectRaw(options: RpcOptions = {}) {
-    const router = new Router({ linger: 0 })
-    await router.bind('tcp://127.0.0.1:*')
-    const client = new RpcClient(router.lastEndpoint ?? '', options)
-    open.push({ close: async () => router.close() }, client)
-    return { router, client }
-  }
-
   it('survive an error of a hostile form, and arguments that msgpack cannot carry', async () => {
-    const router = new Router({ linger: 0 })
-    await router.bind('tcp://127.0.0.1:*')
-    const client = new RpcClient(router.lastEndpoint ?? '')
-    open.push({ close: async () => router.close() }, client)
+    const { router, client } = await connectRaw()
     const answer = async (name: string, args: unknown[]) => {
       const [peer, , body] = await router.receive()
       if (!peer || !body) throw new Error('no request')
@@ -362,4 +350,31 @@ describe('a zerorpc client and server', () => {
     await answer('OK', [1])
     expect((await second).value).to.equal(1)
   })
+
+  /** A client whose server is a bare socket that the test answers for. */
+  async function connectRaw(options: RpcOptions = {}) {
+    const router = new Router({ linger: 0 })
+    await router.bind('tcp://127.0.0.1:*')
+    const client = new RpcClient(router.lastEndpoint ?? '', options)
+    open.push({ close: async () => router.close() }, client)
+    return { router, client }
+  }
 })
+
+async function readAll(stream: AsyncIterable<Reply>): Promise<Reply[]> {
+  const replies: Reply[] = []
+  for await (const reply of stream) replies.push(reply)
+  return replies
+}
+
+/** Nothing but noise, or the envelope of a real request around a damaged event. */
+function randomFrames(seed: number, chance: () => number, real: Buffer): Buffer[] {
+  if (seed % 3 === 0) {
+    const damaged = Buffer.from(real)
+    damaged[Math.floor(chance() * damaged.length)] = Math.floor(chance() * 256)
+    return [Buffer.alloc(0), damaged]
+  }
+  return Array.from({ length: 1 + Math.floor(chance() * 5) }, (_, i) =>
+    chance() < 0.4 ? Buffer.alloc(0) : seededBytes(seed * 10 + i, Math.floor(chance() * 300)),
+  )
+}
