@@ -159,6 +159,8 @@ export interface NodeStats {
   role: 'source' | 'relay'
   address: string
   uptimeSeconds: number
+  /** Its wall clock when it answered, ms since 1970. */
+  wallTimeMs: number
   master: string | null
   /** `chunks`: how many it told that it holds. */
   children: { name: string; address: string; chunks: number }[]

@@ -85,6 +85,7 @@ export class Node implements RunningNode {
       role: this.#role,
       address: this.#address,
       uptimeSeconds: Math.round((this.#clock.now() - this.#startedAt) / 1000),
+      wallTimeMs: this.#clock.wallTimeMs(),
       master: provider.master,
       children: this.#children.stats(),
       bytesSent: traffic.bytesSent,

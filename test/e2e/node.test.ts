@@ -124,6 +124,7 @@ describe('node.js', function () {
       badChunks: 0,
     })
     expect(stats).to.include.keys('children', 'bytesReceived', 'chunksReceived', 'bytesFrom')
+    expect(Math.abs(stats.wallTimeMs - Date.now()), 'ms between the clocks').to.be.lessThan(60_000)
     expect(stats.bytesFrom).to.have.all.keys('store', 'sibling', 'master', 'supermaster')
     const table = await run('peerstreamer', ['stats', source.address])
     expect(table.stdout.toString()).to.match(/source/)
