@@ -98,7 +98,8 @@ export function roleOf(args: NodeArguments): Role {
   return { relay: { chunkDirectory: chunkdirectory, masters, capacityBytes: parseSize(args.capacity, '--capacity') } }
 }
 
-function checkPort(port: number): number {
+/** Throws `bad-argument`. */
+export function checkPort(port: number): number {
   if (Number.isInteger(port) && port >= 0 && port <= 65535) return port
   throw new Failure('bad-argument', `expected --port to be a whole number from 0 to 65535, got ${port}`)
 }

@@ -11,18 +11,41 @@ export type ProbedStream = FfprobeStream
 
 const protocols = ['-protocol_whitelist', 'file,pipe']
 
+export const ffmpegPrograms = ['ffmpeg', 'ffprobe'] as const
+export const howToInstallFfmpeg =
+  'install it (Debian, Ubuntu: apt-get install ffmpeg; Fedora: dnf install ffmpeg; Arch: pacman -S ffmpeg; macOS: brew install ffmpeg)'
+
+/** A program that hangs is as good as none, ms. */
+const answerMs = 10_000
+
 /** Throws `missing-program` with the command that installs ffmpeg, unless it is there. */
 export async function requireFfmpeg(): Promise<void> {
-  for (const program of ['ffmpeg', 'ffprobe']) {
+  for (const program of ffmpegPrograms) {
     try {
       await promisify(execFile)(program, ['-version'])
     } catch (cause) {
-      throw new Failure(
-        'missing-program',
-        `${program} is not installed; install it (Debian, Ubuntu: apt-get install ffmpeg; Fedora: dnf install ffmpeg; Arch: pacman -S ffmpeg; macOS: brew install ffmpeg)`,
-        { cause },
-      )
+      throw new Failure('missing-program', `${program} is not installed; ${howToInstallFfmpeg}`, { cause })
     }
+  }
+}
+
+/** The version that a program tells, or undefined when it cannot be run. */
+export async function versionOfProgram(program: (typeof ffmpegPrograms)[number]): Promise<string | undefined> {
+  const text = await answerOf(program, ['-version'])
+  return text === undefined ? undefined : (/version (\S+)/.exec(text)?.[1] ?? 'unknown')
+}
+
+/** Names of the encoders that this ffmpeg was built with. */
+export async function encodersOfFfmpeg(): Promise<Set<string>> {
+  const text = (await answerOf('ffmpeg', ['-hide_banner', '-encoders'])) ?? ''
+  return new Set([...text.matchAll(/^ [VAS][.A-Z]{5} (\w+)/gm)].map(([, name = '']) => name))
+}
+
+async function answerOf(program: string, args: string[]): Promise<string | undefined> {
+  try {
+    return (await promisify(execFile)(program, args, { timeout: answerMs })).stdout
+  } catch {
+    return undefined
   }
 }
 

@@ -3,10 +3,13 @@ import type { ChunkLimit } from './chunker.ts'
 import type { Probe, ProbedStream } from './ffmpeg.ts'
 
 /** What fMP4 carries and browsers or players commonly decode: copied. Everything else is re-encoded. */
-const copied = {
+export const copiedCodecs = {
   video: new Set(['h264', 'hevc', 'vp9', 'av1']),
   audio: new Set(['aac', 'mp3', 'ac3', 'eac3', 'opus', 'flac', 'alac']),
 }
+
+/** ffmpeg's encoders for everything else. */
+export const encoders = { video: 'libx264', audio: 'aac' } as const
 
 /** Formats that ffprobe finds in what is no film: texts, pictures, subtitles. */
 const notFilms = /^(tty|image2|gif|apng|ico|srt|ass|webvtt|lrc|aqtitle|microdvd|jacosub|.*_pipe)$/
@@ -47,7 +50,7 @@ function isCover({ disposition, codec_name: codec }: ProbedStream): boolean {
 function planTrack({ index, codec_type, codec_name }: ProbedStream): TrackPlan {
   const type = codec_type === 'video' ? 'video' : 'audio'
   const codec = codec_name ?? ''
-  return { index, type, codec, encodeTo: copied[type].has(codec) ? undefined : type === 'video' ? 'h264' : 'aac' }
+  return { index, type, codec, encodeTo: copiedCodecs[type].has(codec) ? undefined : type === 'video' ? 'h264' : 'aac' }
 }
 
 /** A group of pictures without end must not fill ffmpeg's memory: a fragment ends here at the latest, ms. */
@@ -80,13 +83,24 @@ export function remuxOptions({ tracks }: FilmPlan, limit: ChunkLimit): string[] 
 
 function videoOptions({ codec, encodeTo }: TrackPlan): string[] {
   if (encodeTo)
-    return ['-c:v', 'libx264', '-preset', 'veryfast', '-crf', '20', '-pix_fmt', 'yuv420p', '-x264-params', 'open-gop=0']
+    return [
+      '-c:v',
+      encoders.video,
+      '-preset',
+      'veryfast',
+      '-crf',
+      '20',
+      '-pix_fmt',
+      'yuv420p',
+      '-x264-params',
+      'open-gop=0',
+    ]
   // Players of one vendor take HEVC only under this tag.
   return ['-c:v', 'copy', ...(codec === 'hevc' ? ['-tag:v', 'hvc1'] : [])]
 }
 
 function audioOptions({ codec, encodeTo }: TrackPlan): string[] {
-  if (encodeTo) return ['-c:a', 'aac', '-b:a', '160k']
+  if (encodeTo) return ['-c:a', encoders.audio, '-b:a', '160k']
   return ['-c:a', 'copy', ...(codec === 'aac' ? ['-bsf:a', 'aac_adtstoasc'] : [])]
 }
 

@@ -1,5 +1,6 @@
-import { access, constants, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { access, constants, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { ClassicLevel } from 'classic-level'
 import { errnoOf, Failure } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
@@ -19,27 +20,61 @@ export async function claimDirectory(directory: string): Promise<void> {
       errnoOf(cause) === 'EEXIST' || errnoOf(cause) === 'ENOTDIR' ? 'is not a directory' : 'cannot be written to'
     throw new Failure('directory-unusable', `${directory} ${why}; choose another --chunkdirectory`, { cause })
   }
-  const marker = join(directory, markerName)
-  const text = await readFile(marker, 'utf8').catch(() => undefined)
-  if (text === undefined) {
-    if ((await readdir(directory)).length > 0) {
+  switch (await contentOf(directory)) {
+    case 'store':
+      break
+    case 'foreign':
       throw new Failure(
         'directory-unusable',
         `${directory} is not empty and is no chunk store; choose an empty directory`,
       )
-    }
-    await writeFile(marker, `${JSON.stringify({ format })}\n`).catch((cause) => {
-      throw new Failure('directory-unusable', `${directory} cannot be written to (${errnoOf(cause) ?? cause})`, {
-        cause,
+    case 'other-version':
+      throw new Failure(
+        'directory-unusable',
+        `${directory} is a chunk store of another version of peerstreamer; choose another directory`,
+      )
+    case 'empty':
+      await writeFile(join(directory, markerName), `${JSON.stringify({ format })}\n`).catch((cause) => {
+        throw new Failure('directory-unusable', `${directory} cannot be written to (${errnoOf(cause) ?? cause})`, {
+          cause,
+        })
       })
-    })
-  } else if (formatOf(text) !== format) {
-    throw new Failure(
-      'directory-unusable',
-      `${directory} is a chunk store of another version of peerstreamer; choose another directory`,
-    )
   }
   await mkdir(join(directory, 'slabs'), { recursive: true })
+}
+
+/** `free` and `in-use` are stores of ours; in one of `no-rights` the index belongs to another user. */
+export type StoreState = 'empty' | 'foreign' | 'other-version' | 'free' | 'in-use' | 'no-rights'
+
+/** What a directory is that can be listed, without a change to it. Not for a process that has this store open itself. */
+export async function lookAtStore(directory: string): Promise<StoreState> {
+  const content = await contentOf(directory)
+  if (content !== 'store') return content
+  const lock = resolve(directory, 'index', 'LOCK')
+  try {
+    await access(lock, constants.R_OK | constants.W_OK)
+  } catch (error) {
+    return errnoOf(error) === 'ENOENT' ? 'free' : 'no-rights'
+  }
+  return (await isLocked(lock)) ? 'in-use' : 'free'
+}
+
+/**
+ * Whether another process holds a lock of LevelDB. Opening the index would tell, and move its log and rewrite its manifest
+ * as well; so an empty database elsewhere is opened whose lock is a link to this one, which is held for that moment.
+ */
+async function isLocked(lock: string): Promise<boolean> {
+  const elsewhere = await mkdtemp(join(tmpdir(), 'peerstreamer-lock-'))
+  try {
+    await symlink(lock, join(elsewhere, 'LOCK'))
+    await (await open(elsewhere)).close()
+    return false
+  } catch (error) {
+    if (causeCode(error) === 'LEVEL_LOCKED') return true
+    throw error
+  } finally {
+    await rm(elsewhere, { recursive: true, force: true })
+  }
 }
 
 /** Opens the LevelDB index. A damaged one is repaired once; when that does not help it is set aside and an empty one made. */
@@ -77,6 +112,12 @@ export async function openIndex(directory: string, log: Logger): Promise<Index> 
       { cause },
     )
   }
+}
+
+async function contentOf(directory: string): Promise<'empty' | 'foreign' | 'other-version' | 'store'> {
+  const text = await readFile(join(directory, markerName), 'utf8').catch(() => undefined)
+  if (text === undefined) return (await readdir(directory)).length > 0 ? 'foreign' : 'empty'
+  return formatOf(text) === format ? 'store' : 'other-version'
 }
 
 async function open(location: string): Promise<Index> {

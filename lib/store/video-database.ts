@@ -134,18 +134,19 @@ export class VideoDatabase implements Closeable {
   }
 
   async #seed(): Promise<Buffer> {
-    const path = join(this.directory, keyFile)
+    const path = signingKeyFile(this.directory)
     try {
       const { mode } = await stat(path)
       if ((mode & 0o077) !== 0) {
         throw new Failure('bad-config', `the signing key ${path} can be read by others; run: chmod 600 ${path}`)
       }
-      const seed = Buffer.from((await readFile(path, 'utf8')).trim(), 'base64url')
-      if (seed.length !== 32)
+      const seed = parseSeed(await readFile(path, 'utf8'))
+      if (!seed) {
         throw new Failure(
           'bad-config',
-          `expected ${path} to hold a key of 32 bytes in base64url, got ${seed.length} bytes`,
+          `expected ${path} to hold a key of 32 bytes in base64url, got something else; restore it from a copy`,
         )
+      }
       return seed
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw error
@@ -159,6 +160,17 @@ export class VideoDatabase implements Closeable {
       return this.#seed()
     }
   }
+}
+
+/** Where the key lies that signs the streams of a database. */
+export function signingKeyFile(directory: string): string {
+  return join(directory, keyFile)
+}
+
+/** The signing key in the text of its file, or undefined when it holds none. */
+export function parseSeed(text: string): Buffer | undefined {
+  const seed = Buffer.from(text.trim(), 'base64url')
+  return seed.length === 32 ? seed : undefined
 }
 
 function nameTaken(name: string): Failure {

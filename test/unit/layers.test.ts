@@ -20,6 +20,7 @@ const layers = [
   'transcode',
   'gateway',
   'simulation',
+  'doctor',
   'cli',
 ]
 /** Roles talk over the wire. */
