@@ -4,6 +4,7 @@ import { type Clock, systemClock } from '../base/clock.ts'
 import { Failure, isErrorCode } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { Breather, bytesOf } from './breather.ts'
+import { type KeyPair, proofOf, z85 } from './curve.ts'
 import { decodeEvent, type Event, encodeEvent, idKey } from './event.ts'
 import { type Beating, Heartbeat } from './heartbeat.ts'
 import { defaultHeartbeatMs, lingerMs, type RpcOptions } from './options.ts'
@@ -12,6 +13,12 @@ export interface Reply {
   value: unknown
   /** Frames that travelled beside the value; none from a peer that does not know payload frames. */
   payload: Uint8Array[]
+}
+
+/** Own keys, and the key that the server must have: the connection is encrypted, and both sides know each other. */
+export interface ClientCurve {
+  keys: KeyPair
+  serverKey: Uint8Array
 }
 
 export interface CallOptions {
@@ -44,10 +51,12 @@ export class RpcClient {
   #closed = false
   #receiving: Promise<void>
   #serverTakesPayload = false
+  readonly #who: [Uint8Array, Uint8Array] | undefined
   bytesSent = 0
   bytesReceived = 0
 
-  constructor(endpoint: string, options: RpcOptions = {}) {
+  constructor(endpoint: string, options: RpcOptions & { curve?: ClientCurve | undefined } = {}) {
+    const { curve } = options
     const { clock = systemClock, heartbeatMs = defaultHeartbeatMs, maxFrameBytes = limits.frameBytes } = options
     this.#endpoint = endpoint
     this.#clock = clock
@@ -59,7 +68,13 @@ export class RpcClient {
       receiveHighWaterMark: limits.sendQueueMessages,
       reconnectInterval: 50,
       reconnectMaxInterval: 1000,
+      ...(curve && {
+        curvePublicKey: z85(curve.keys.publicKey),
+        curveSecretKey: z85(curve.keys.secretKey),
+        curveServerKey: z85(curve.serverKey),
+      }),
     })
+    this.#who = curve && [curve.keys.publicKey, proofOf(curve.keys.secretKey, curve.serverKey)]
     this.#socket.connect(endpoint)
     this.#receiving = this.#receive()
   }
@@ -139,6 +154,13 @@ export class RpcClient {
     this.#socket.events.on('disconnect', listener)
   }
 
+  /** `listener` is called when the two sides could not agree: `auth`: the server does not admit this key; else keys do not match. */
+  onRefused(listener: (why: 'auth' | 'keys') => void): void {
+    this.#socket.events.on('handshake:error:auth', () => listener('auth'))
+    this.#socket.events.on('handshake:error:protocol', () => listener('keys'))
+    this.#socket.events.on('handshake:error:other', () => listener('keys'))
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
@@ -182,7 +204,8 @@ export class RpcClient {
       this.#channels.set(id, channel)
       this.#heartbeat.add(channel)
       try {
-        this.#send({ header: { message_id: id, v: 3, pf: payload.length }, name: method, args }, payload)
+        const header = { message_id: id, v: 3 as const, pf: payload.length, ...(this.#who && { who: this.#who }) }
+        this.#send({ header, name: method, args }, payload)
       } catch (cause) {
         channel.fail(new Failure('bad-argument', `msgpack cannot carry the arguments of ${method}`, { cause }))
       }

@@ -19,6 +19,8 @@ export interface Header {
   response_to?: MessageId
   /** Ours: the sender understands payload frames, and so many follow this event's frame. */
   pf?: number
+  /** Ours, of the first event of a call: the caller's CURVE public key, and the proof that it has the secret one (curve.ts). */
+  who?: [publicKey: Uint8Array, proof: Uint8Array]
 }
 
 /** The one extension of msgpack that is known is the timestamp, of at most 12 bytes. */
@@ -43,7 +45,7 @@ export function decodeEvent(bytes: Uint8Array): Event {
   if (!Array.isArray(value) || value.length !== 3) throw wrong('is not [header, name, args]')
   const [header, name, args] = value as unknown[]
   if (typeof header !== 'object' || header === null || Array.isArray(header)) throw wrong('has no header')
-  const { message_id: id, v: version, response_to: responseTo, pf } = header as Record<string, unknown>
+  const { message_id: id, v: version, response_to: responseTo, pf, who } = header as Record<string, unknown>
   if (!isMessageId(id)) throw wrong('has no message_id')
   if (version !== 3) throw wrong(`is of version ${typeof version === 'number' ? version : 'unknown'}, expected 3`)
   if (responseTo !== undefined && responseTo !== null && !isMessageId(responseTo))
@@ -53,6 +55,7 @@ export function decodeEvent(bytes: Uint8Array): Event {
   const known: Header = { message_id: id, v: 3 }
   if (isMessageId(responseTo)) known.response_to = responseTo
   if (typeof pf === 'number' && Number.isInteger(pf) && pf >= 0) known.pf = pf
+  if (Array.isArray(who) && who[0] instanceof Uint8Array && who[1] instanceof Uint8Array) known.who = [who[0], who[1]]
   return { header: known, name: text, args }
 }
 

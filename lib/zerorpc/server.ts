@@ -1,15 +1,17 @@
 import { randomBytes } from 'node:crypto'
-import { Router } from 'zeromq'
+import { Context, Router } from 'zeromq'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { errnoOf, Failure } from '../base/errors.ts'
 import type { Closeable } from '../base/lifecycle.ts'
 import { limits } from '../base/limits.ts'
 import { Breather, bytesOf } from './breather.ts'
+import { type KeyPair, ProofChecker, z85 } from './curve.ts'
 import { decodeEvent, type Event, encodeEvent, idKey, type MessageId } from './event.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { defaultHeartbeatMs, lingerMs, type RpcOptions } from './options.ts'
 import { SendQueue } from './send-queue.ts'
 import { ServerChannel } from './server-channel.ts'
+import { type Admits, ZapHandler } from './zap.ts'
 
 export interface CallContext {
   /** Aborts when the caller is lost or the server closes. */
@@ -18,6 +20,14 @@ export interface CallContext {
   peer: string
   /** Frames that came with the request. */
   payload: Uint8Array[]
+  /** The CURVE key that the caller has proved to have; undefined without CURVE, or from a client that does not say. */
+  key: Buffer | undefined
+}
+
+/** Own keys, and who may connect. */
+export interface ServerCurve {
+  keys: KeyPair
+  admits: Admits
 }
 
 /** Returns the answer: a value, a `WithPayload`, a promise of either, or an async iterable of them for a streamed answer. */
@@ -36,6 +46,8 @@ export interface RpcServerOptions extends RpcOptions {
   methods: ReadonlyMap<string, Method>
   /** Calls in progress at most; default `limits.callsPerServer`. */
   maxCalls?: number
+  /** Lets nobody connect but who has an admitted key. */
+  curve?: ServerCurve | undefined
   /** Told of errors in handlers that are no `Failure`: faults of the program. */
   onFault?(error: unknown, method: string): void
 }
@@ -48,6 +60,8 @@ export class RpcServer implements Closeable {
   readonly #heartbeat: Heartbeat
   readonly #out: SendQueue
   readonly #methods: ReadonlyMap<string, Method>
+  readonly #zap: ZapHandler | undefined
+  readonly #proofs: ProofChecker | undefined
   readonly #channels = new Map<string, ServerChannel>()
   #receiving: Promise<void> | undefined
   #closing: Promise<void> | undefined
@@ -60,7 +74,19 @@ export class RpcServer implements Closeable {
     this.#options = options
     this.#clock = clock
     this.#heartbeat = new Heartbeat(clock, heartbeatMs)
+    const { curve } = options
+    // A context of its own: there is one ZAP handler to a context.
+    const context = curve && new Context()
+    this.#zap = context && curve && new ZapHandler(context, curve.admits)
+    this.#proofs = curve && new ProofChecker(curve.keys.secretKey)
     this.#socket = new Router({
+      ...(context && { context }),
+      ...(curve && {
+        curveServer: true,
+        curveSecretKey: z85(curve.keys.secretKey),
+        zapDomain: 'peerstreamer',
+        zapEnforceDomain: true,
+      }),
       linger: lingerMs,
       mandatory: true,
       sendTimeout: 0,
@@ -80,6 +106,7 @@ export class RpcServer implements Closeable {
 
   /** Binds to `tcp://host:port` (port 0 or `*` for a free one) and returns the real endpoint. Throws `port-in-use`. */
   async bind(endpoint: string): Promise<string> {
+    await this.#zap?.open()
     try {
       await this.#socket.bind(endpoint.replace(/:0$/, ':*'))
     } catch (error) {
@@ -115,6 +142,7 @@ export class RpcServer implements Closeable {
     await this.#out.close()
     this.#socket.close()
     await this.#receiving
+    await this.#zap?.close()
   }
 
   async #receive(): Promise<void> {
@@ -184,7 +212,9 @@ export class RpcServer implements Closeable {
     this.#channels.set(key, channel)
     this.#heartbeat.add(channel)
     const args = Array.isArray(event.args) ? event.args : []
-    void channel.run(method.handle, args, { signal: channel.signal, peer, payload }).then((fault) => {
+    const [claimed, proof] = event.header.who ?? []
+    const callerKey = claimed && proof && this.#proofs?.isRight(claimed, proof) ? Buffer.from(claimed) : undefined
+    void channel.run(method.handle, args, { signal: channel.signal, peer, payload, key: callerKey }).then((fault) => {
       if (fault !== undefined) this.#options.onFault?.(fault, event.name)
     })
   }
