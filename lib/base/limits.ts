@@ -122,6 +122,36 @@ export const limitTable = {
     means: 'a descriptor older than this is asked for again when somebody describes the stream',
     memory: '-',
   },
+  uploadsAtOnce: {
+    value: 16,
+    unit: 'uploads',
+    means: 'uploads of publishers that a source works on at once; one more is refused',
+    memory: 'uploadQueueBytes and a page each',
+  },
+  uploadBytes: {
+    value: 0,
+    unit: 'bytes',
+    means: 'media of one upload; 0: what is free on the disk, less freeSpaceBytes',
+    memory: 'none: on disk',
+  },
+  uploadQueueBytes: {
+    value: 32 * 1024 * 1024,
+    unit: 'bytes',
+    means: 'chunks of one upload that wait to be written; more are refused until they are',
+    memory: 'this much an upload, and one chunk',
+  },
+  uploadIdleMs: {
+    value: 60_000,
+    unit: 'ms',
+    means: 'an upload that nothing came for is put aside, and taken up again when its publisher calls',
+    memory: '-',
+  },
+  uploadKeptMs: {
+    value: 24 * 3600 * 1000,
+    unit: 'ms',
+    means: 'an unfinished upload that nothing came for is removed',
+    memory: 'none: on disk',
+  },
   streamsPerNode: { value: 10_000, unit: 'streams', means: 'streams listed by one node', memory: '1 kB each' },
 } as const satisfies Record<string, Limit>
 

@@ -1,6 +1,7 @@
 import { access, constants, readFile, stat } from 'node:fs/promises'
 import { errnoOf } from '../base/errors.ts'
-import { parseSeed, signingKeyFile } from '../store/video-database.ts'
+import { parseSeed } from '../store/signing-key.ts'
+import { signingKeyFile } from '../store/video-database.ts'
 import { Signer } from '../stream/signing.ts'
 import { type Finding, fail, ok } from './finding.ts'
 

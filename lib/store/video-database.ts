@@ -1,15 +1,25 @@
-import { access, constants, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { access, constants, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { errnoOf, Failure } from '../base/errors.ts'
 import type { Closeable } from '../base/lifecycle.ts'
 import { SingleFlight } from '../base/single-flight.ts'
 import { parseName } from '../stream/names.ts'
-import { Signer } from '../stream/signing.ts'
+import type { Signer } from '../stream/signing.ts'
 import { PublishedStream, streamFiles } from './published-stream.ts'
+import { openSigningKey } from './signing-key.ts'
 import { StreamWriter } from './stream-writer.ts'
 
 const keyFile = '.signing.key'
 const workPrefix = '.publishing-'
+
+export interface DatabaseOptions {
+  /** Whether the directory is made when it is missing. */
+  create: boolean
+  /** Signs all streams in place of the database's own key. */
+  signer?: Signer
+  /** Epoch of a stream whose name is not published here yet, default 1. */
+  firstEpoch?: number
+}
 
 /**
  * The streams of a source: a folder of folders. In `NAME/` lie the media file `NAME.ENDING` (init and chunks one after
@@ -20,14 +30,17 @@ export class VideoDatabase implements Closeable {
   readonly directory: string
   readonly #streams = new Map<string, { stream: PublishedStream; version: string }>()
   readonly #opening = new SingleFlight<string, PublishedStream | undefined>()
+  readonly #firstEpoch: number
   #signer: Signer | undefined
 
-  private constructor(directory: string) {
+  private constructor(directory: string, { signer, firstEpoch = 1 }: DatabaseOptions) {
     this.directory = directory
+    this.#signer = signer
+    this.#firstEpoch = firstEpoch
   }
 
   /** Throws `directory-unusable` when the directory is missing (and `create` is false) or cannot be read. */
-  static async open(directory: string, options: { create: boolean }): Promise<VideoDatabase> {
+  static async open(directory: string, options: DatabaseOptions): Promise<VideoDatabase> {
     const path = resolve(directory)
     try {
       if (options.create) await mkdir(path).catch((error) => ignore(error, 'EEXIST'))
@@ -45,12 +58,12 @@ export class VideoDatabase implements Closeable {
         : 'publish a film into it first (split_video -d), or name another'
       throw new Failure('directory-unusable', `the video database ${directory} ${why}; ${hint}`, { cause })
     }
-    return new VideoDatabase(path)
+    return new VideoDatabase(path, options)
   }
 
-  /** The key that signs all streams of this database; made at first use, readable by its owner alone. */
+  /** The key that signs the streams made here; made at first use, readable by its owner alone. */
   async signer(): Promise<Signer> {
-    this.#signer ??= new Signer(await this.#seed())
+    this.#signer ??= await openSigningKey(join(this.directory, keyFile))
     return this.#signer
   }
 
@@ -91,17 +104,34 @@ export class VideoDatabase implements Closeable {
     parseName(name)
     const before = await this.find(name)
     if (!options.replace && (before || (await exists(join(this.directory, name))))) throw nameTaken(name)
-    await this.#removeLeftovers()
+    await this.removeLeftovers()
     const folder = join(this.directory, `${workPrefix}${process.pid}-${name}`)
     await rm(folder, { recursive: true, force: true })
     await mkdir(folder)
     return StreamWriter.start({
       folder,
       name,
-      epoch: (before?.descriptor.epoch ?? 0) + 1,
+      epoch: before ? before.descriptor.epoch + 1 : this.#firstEpoch,
       signer: await this.signer(),
-      publish: () => this.#publish(folder, name, options.replace),
+      publish: () => this.adopt(folder, name, options),
     })
+  }
+
+  /** Publishes `folder`, which holds the files of the stream `name`, by renaming it. Throws `exists` as `create` does. */
+  async adopt(folder: string, name: string, { replace }: { replace: boolean }): Promise<void> {
+    const target = join(this.directory, name)
+    if (!(await exists(target))) return rename(folder, target)
+    if (!replace) throw nameTaken(name)
+    const old = join(this.directory, `${workPrefix}${process.pid}-${name}.old`)
+    await rm(old, { recursive: true, force: true })
+    await rename(target, old)
+    try {
+      await rename(folder, target)
+    } catch (error) {
+      await rename(old, target)
+      throw error
+    }
+    await rm(old, { recursive: true, force: true })
   }
 
   async close(): Promise<void> {
@@ -109,18 +139,8 @@ export class VideoDatabase implements Closeable {
     this.#streams.clear()
   }
 
-  async #publish(folder: string, name: string, replace: boolean): Promise<void> {
-    const target = join(this.directory, name)
-    if (!(await exists(target))) return rename(folder, target)
-    if (!replace) throw nameTaken(name)
-    const old = join(this.directory, `${workPrefix}${process.pid}-${name}.old`)
-    await rename(target, old)
-    await rename(folder, target)
-    await rm(old, { recursive: true, force: true })
-  }
-
   /** Removes what publishers left that were killed. */
-  async #removeLeftovers(): Promise<void> {
+  async removeLeftovers(): Promise<void> {
     for (const entry of await readdir(this.directory)) {
       const owner = entry.startsWith(workPrefix) ? Number.parseInt(entry.slice(workPrefix.length), 10) : Number.NaN
       if (Number.isNaN(owner) || isRunning(owner)) continue
@@ -132,45 +152,11 @@ export class VideoDatabase implements Closeable {
       else await rm(folder, { recursive: true, force: true })
     }
   }
-
-  async #seed(): Promise<Buffer> {
-    const path = signingKeyFile(this.directory)
-    try {
-      const { mode } = await stat(path)
-      if ((mode & 0o077) !== 0) {
-        throw new Failure('bad-config', `the signing key ${path} can be read by others; run: chmod 600 ${path}`)
-      }
-      const seed = parseSeed(await readFile(path, 'utf8'))
-      if (!seed) {
-        throw new Failure(
-          'bad-config',
-          `expected ${path} to hold a key of 32 bytes in base64url, got something else; restore it from a copy`,
-        )
-      }
-      return seed
-    } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw error
-    }
-    const seed = Signer.newSeed()
-    try {
-      await writeFile(path, `${seed.toString('base64url')}\n`, { mode: 0o600, flag: 'wx' })
-      return seed
-    } catch (error) {
-      if (errnoOf(error) !== 'EEXIST') throw error
-      return this.#seed()
-    }
-  }
 }
 
 /** Where the key lies that signs the streams of a database. */
 export function signingKeyFile(directory: string): string {
   return join(directory, keyFile)
-}
-
-/** The signing key in the text of its file, or undefined when it holds none. */
-export function parseSeed(text: string): Buffer | undefined {
-  const seed = Buffer.from(text.trim(), 'base64url')
-  return seed.length === 32 ? seed : undefined
 }
 
 function nameTaken(name: string): Failure {
