@@ -1,5 +1,6 @@
 import { Failure } from '../base/errors.ts'
 import { parseSize } from '../base/units.ts'
+import type { Publishers } from '../node/authorise.ts'
 import { type NodeOptions, startNode } from '../node/start.ts'
 import { parseAddress } from '../stream/address.ts'
 import type { Command } from './command.ts'
@@ -15,6 +16,7 @@ export interface NodeArguments {
   master?: string
   supermaster?: string[]
   capacity: string
+  publishers: Publishers
   log: LogLevel
   json?: boolean
 }
@@ -41,6 +43,7 @@ export const nodeCommand: Command<NodeArguments> = {
     'master',
     'supermaster',
     'capacity',
+    'publishers',
     'log',
     'json',
   ],
@@ -69,7 +72,7 @@ async function runNode(args: NodeArguments): Promise<void> {
 }
 
 type Role =
-  | { source: Pick<NodeOptions, 'videoDatabase'> }
+  | { source: Pick<NodeOptions, 'videoDatabase' | 'publishers'> }
   | { relay: Pick<NodeOptions, 'chunkDirectory' | 'masters' | 'capacityBytes'> }
 
 /** A node is one of the two. Throws `bad-argument` that says what is missing or too much. */
@@ -81,7 +84,7 @@ export function roleOf(args: NodeArguments): Role {
       'a node is a source (--videodatabase) or a relay (--chunkdirectory and --master), not both; start two',
     )
   }
-  if (videodatabase !== undefined) return { source: { videoDatabase: videodatabase } }
+  if (videodatabase !== undefined) return { source: { videoDatabase: videodatabase, publishers: args.publishers } }
   if (chunkdirectory === undefined && master === undefined) {
     throw new Failure(
       'bad-argument',

@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs'
 import { parse, YAMLParseError } from 'yaml'
 import type { Argv, Options } from 'yargs'
 import { errnoOf, Failure } from '../base/errors.ts'
+import { publisherPolicies } from '../node/authorise.ts'
 import type { Command } from './command.ts'
 import { logLevels } from './log.ts'
 
 /** All options of all commands, in one table: a name means the same everywhere. */
 export const options = {
-  name: { type: 'string', describe: 'Name of the node' },
+  name: { type: 'string', describe: 'Name of the node; of publish, of the stream' },
   ip: { type: 'string', default: '127.0.0.1', describe: 'Address to listen on; 0.0.0.0 for all' },
   port: { type: 'number', default: 7999, describe: 'Port to listen on; 0 takes a free one' },
   videodatabase: { type: 'string', describe: 'Be a source: the folder that split_video publishes into' },
@@ -15,6 +16,11 @@ export const options = {
   master: { type: 'string', describe: 'The node above, tcp://HOST:PORT' },
   supermaster: { type: 'string', array: true, describe: 'Nodes to turn to when the master fails, nearest first' },
   capacity: { type: 'string', default: '10g', describe: 'Most bytes of chunks that a relay keeps' },
+  publishers: {
+    choices: publisherPolicies,
+    default: 'loopback',
+    describe: 'From where a source takes streams of `peerstreamer publish`',
+  },
   source: {
     type: 'string',
     describe: 'The node to stream from, tcp://HOST:PORT or a link; of split, the source that the link names',
@@ -37,6 +43,12 @@ export const options = {
   },
   format: { choices: ['auto', 'fmp4', 'bytes'], default: 'auto', describe: 'fmp4 for films, bytes for anything' },
   replace: { type: 'boolean', describe: 'Publish a name anew that is taken' },
+  to: { type: 'string', describe: 'The source to publish to, tcp://HOST:PORT' },
+  watch: { type: 'boolean', describe: 'Keep all files of the folder published' },
+  signingkey: {
+    type: 'string',
+    describe: 'File with the key that signs, made if missing; default peerstreamer/signing.key in ~/.config',
+  },
   video: { type: 'string', describe: 'A film of yours, in place of the one that is made' },
   stay: { type: 'boolean', describe: 'Leave the tree running until Ctrl-C' },
   json: { type: 'boolean', describe: 'Print JSON for programs' },

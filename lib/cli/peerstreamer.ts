@@ -2,13 +2,23 @@ import { listCommand, statsCommand } from './ask-node.ts'
 import { demoCommand } from './demo.ts'
 import { doctorCommand } from './doctor.ts'
 import { nodeCommand } from './node.ts'
+import { publishCommand } from './publish.ts'
 import { runCommand, runFrontDoor } from './run.ts'
 import { splitCommand } from './split-video.ts'
 import { streamCommand } from './stream.ts'
 
-/** `peerstreamer split|node|stream|list|stats|doctor|demo`. */
+/** `peerstreamer split|publish|node|stream|list|stats|doctor|demo`. */
 export const peerstreamer = () =>
-  runFrontDoor([splitCommand, nodeCommand, streamCommand, listCommand, statsCommand, doctorCommand, demoCommand])
+  runFrontDoor([
+    splitCommand,
+    publishCommand,
+    nodeCommand,
+    streamCommand,
+    listCommand,
+    statsCommand,
+    doctorCommand,
+    demoCommand,
+  ])
 
 /** The programs of their own. */
 export const splitVideo = () => runCommand('split_video', splitCommand)

@@ -39,6 +39,7 @@ export async function runFrontDoor(commands: Command<never>[]): Promise<void> {
   )
   const examples: [string, string][] = [
     ['$0 split -d video_data -s film.mp4', 'publish a film'],
+    ['$0 publish film.mp4 --to tcp://127.0.0.1:7999', 'or hand it to a source over the network'],
     ['$0 node --name source --videodatabase video_data', 'serve it'],
     ['$0 node --name a --port 8001 --chunkdirectory chunks/a --master tcp://127.0.0.1:7999', 'relay it'],
     ['$0 stream --source tcp://127.0.0.1:8001/film --player vlc', 'watch it'],

@@ -1,5 +1,4 @@
 import { basename, extname } from 'node:path'
-import cliProgress from 'cli-progress'
 import { Failure } from '../base/errors.ts'
 import { formatBytes, formatDuration, parseDuration, parseSize } from '../base/units.ts'
 import type { ChunkLimit } from '../media/chunker.ts'
@@ -10,6 +9,7 @@ import { parseAddress } from '../stream/address.ts'
 import { formatLink } from '../stream/links.ts'
 import { nameFrom, parseName } from '../stream/names.ts'
 import type { Command } from './command.ts'
+import { progressBar } from './progress-bar.ts'
 import { signalToStop } from './run.ts'
 
 interface SplitArguments {
@@ -91,27 +91,8 @@ function defaultName(input: string): string {
   return nameFrom(basename(input, extname(input)), 'stream')
 }
 
-function parseLimit(text: string): ChunkLimit {
+/** `-c`: a size or a duration. */
+export function parseLimit(text: string): ChunkLimit {
   const trimmed = String(text).trim()
   return /s$/.test(trimmed) ? { durationMs: parseDuration(trimmed, '-c') } : { sizeBytes: parseSize(trimmed, '-c') }
-}
-
-function progressBar(): { show(done: number, total: number | undefined): void; stop(): void } {
-  const bar = new cliProgress.SingleBar({
-    format: '{bar} {percentage} %  {done}',
-    stream: process.stderr,
-    clearOnComplete: true,
-    hideCursor: true,
-  })
-  let isShown = false
-  return {
-    show(done, total) {
-      if (!isShown) bar.start(total ?? 0, 0, { done: '' })
-      isShown = true
-      bar.update(done, { done: formatBytes(done) })
-    },
-    stop() {
-      if (isShown) bar.stop()
-    },
-  }
 }

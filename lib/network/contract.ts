@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { digestBytes } from '../base/digest.ts'
 import { Failure } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { parseAddress } from '../stream/address.ts'
@@ -29,6 +30,23 @@ const range = v.pipe(
   v.check(([first, end]) => first < end, 'expected a range [first, end) with first below end'),
 )
 const ranges = v.pipe(v.array(range), v.maxLength(4096))
+
+const bytes = v.custom<Uint8Array>((value) => value instanceof Uint8Array, 'expected bytes')
+const signed = v.object({ body: bytes, signature: bytes })
+/** A public key as people see it, base64url; 32 bytes. */
+const publicKey = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/, 'expected a key of 43 letters, digits, "-" or "_"'))
+const digest = v.pipe(
+  bytes,
+  v.check((value) => value.length === digestBytes, `expected a digest of ${digestBytes} bytes`),
+)
+const uploadId = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'expected an upload as publish answers it'))
+const publishOptions = v.optional(
+  v.object({
+    /** Publish a name anew that is taken, with a greater epoch. */
+    replace: v.optional(v.boolean(), false),
+  }),
+  {},
+)
 
 const getOptions = v.optional(
   v.object({
@@ -79,6 +97,16 @@ export const argumentSchemas = {
     ),
   ]),
   leave: v.tuple([lease]),
+  /** name, public key, options */
+  publishCheck: v.tuple([name, publicKey, publishOptions]),
+  /** signed descriptor, digest of all pages, options */
+  publish: v.tuple([signed, digest, publishOptions]),
+  /** upload, index of the first page, pages */
+  publishPages: v.tuple([uploadId, count, v.pipe(v.array(signed), v.maxLength(64))]),
+  /** upload, index of the first chunk, count of chunks, their bytes unless they come as payload frames */
+  publishChunks: v.tuple([uploadId, count, v.pipe(count, v.minValue(1)), v.optional(bytes)]),
+  /** upload */
+  publishEnd: v.tuple([uploadId]),
   stats: v.tuple([]),
   ping: v.tuple([]),
 } as const
@@ -106,6 +134,20 @@ export const methodDocs: Record<Method, { doc: string; args: string[] }> = {
   renew: { doc: 'Keeps a lease.', args: ['lease'] },
   report: { doc: 'Tells what a child holds and what it lost, in ranges.', args: ['lease', 'changes'] },
   leave: { doc: 'Ends a lease.', args: ['lease'] },
+  publishCheck: {
+    doc: 'Whether this caller may publish a name with that key, and the least epoch for it.',
+    args: ['name', 'key', 'options'],
+  },
+  publish: {
+    doc: 'Begins to hand a stream over to a source, or goes on where it broke off.',
+    args: ['descriptor', 'contentDigest', 'options'],
+  },
+  publishPages: { doc: 'Takes signed pages of an upload, in order.', args: ['upload', 'from', 'pages'] },
+  publishChunks: {
+    doc: 'Takes chunks of an upload, in order; their bytes are `data` or payload frames.',
+    args: ['upload', 'first', 'count', 'data'],
+  },
+  publishEnd: { doc: 'Publishes an upload that is whole.', args: ['upload'] },
   stats: { doc: 'What this node did since its start.', args: [] },
   ping: { doc: 'Alive, answered by the event loop.', args: [] },
 }
@@ -145,6 +187,14 @@ export interface QueryPart {
   peers: string[]
 }
 
+/** How far an upload is, in pages and chunks from the first; `done` when just this content is published already. */
+export interface PublishReply {
+  upload: string
+  pages: number
+  chunks: number
+  done: boolean
+}
+
 export interface RegisterReply {
   lease: string
   leaseMs: number
@@ -182,13 +232,11 @@ export interface NodeStats {
 }
 
 const querySchema = v.array(v.object({ first: count, end: count, peers: v.array(address) }))
-const bytes = v.custom<Uint8Array>((value) => value instanceof Uint8Array, 'expected bytes')
-const signedSchema = v.object({ body: bytes, signature: bytes })
 
 /** Forms of the answers: a peer is no more trusted than a caller. */
 export const replySchemas = {
-  describe: signedSchema,
-  pages: v.array(signedSchema),
+  describe: signed,
+  pages: v.array(signed),
   get: v.variant('status', [
     v.object({ status: v.literal('data'), index: count, count, data: v.optional(bytes) }),
     v.object({ status: v.literal('refer'), peers: v.array(address) }),
@@ -197,6 +245,8 @@ export const replySchemas = {
     v.object({ status: v.literal('end'), chunkCount: count }),
   ]),
   query: querySchema,
+  publishCheck: v.object({ epoch: v.pipe(count, v.minValue(1)) }),
+  publish: v.object({ upload: uploadId, pages: count, chunks: count, done: v.boolean() }),
   register: v.object({ lease, leaseMs: count, name, chain: v.pipe(v.array(address), v.maxLength(64)) }),
   list: v.pipe(
     v.array(

@@ -3,10 +3,12 @@ import { type Clock, systemClock } from '../base/clock.ts'
 import { Failure, isFailure } from '../base/errors.ts'
 import type { Address } from '../stream/address.ts'
 import type { Signed } from '../stream/signed.ts'
+import type { PublicKey } from '../stream/signing.ts'
 import { type CallOptions, type Reply, RpcClient } from '../zerorpc/index.ts'
 import {
   type GetReply,
   type NodeStats,
+  type PublishReply,
   parseReply,
   type QueryPart,
   type RegisterReply,
@@ -100,6 +102,44 @@ export class Peer {
 
   async leave(lease: string, options?: CallOptions): Promise<void> {
     await this.#call('leave', [lease], options)
+  }
+
+  async publishCheck(
+    name: string,
+    publicKey: PublicKey,
+    asked: { replace: boolean },
+    options?: CallOptions,
+  ): Promise<{ epoch: number }> {
+    const args = [name, publicKey.toString('base64url'), asked]
+    return this.#checked(replySchemas.publishCheck, await this.#call('publishCheck', args, options))
+  }
+
+  async publish(
+    descriptor: Signed,
+    contentDigest: Uint8Array,
+    asked: { replace: boolean },
+    options?: CallOptions,
+  ): Promise<PublishReply> {
+    return this.#checked(replySchemas.publish, await this.#call('publish', [descriptor, contentDigest, asked], options))
+  }
+
+  async publishPages(upload: string, from: number, pages: Signed[], options?: CallOptions): Promise<void> {
+    await this.#call('publishPages', [upload, from, pages], options)
+  }
+
+  /** Only after an answer of the node, which tells whether it takes payload frames. `bytes` must stay as they are. */
+  async publishChunks(
+    upload: string,
+    first: number,
+    count: number,
+    bytes: Uint8Array,
+    options?: CallOptions,
+  ): Promise<void> {
+    await this.#call('publishChunks', [upload, first, count], { ...options, payload: [bytes] })
+  }
+
+  async publishEnd(upload: string, options?: CallOptions): Promise<void> {
+    await this.#call('publishEnd', [upload], options)
   }
 
   /** What the node says of itself; shown to people, decided by nobody, so its form is not checked further. */

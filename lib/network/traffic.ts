@@ -20,6 +20,12 @@ export class Traffic {
     this.chunksSent += chunks
   }
 
+  /** Chunks that a publisher handed over. */
+  uploaded(bytes: number, chunks: number): void {
+    this.bytesReceived += bytes
+    this.chunksReceived += chunks
+  }
+
   received(origin: Origin, address: Address, bytes: number, chunks: number): void {
     this.bytesReceived += bytes
     this.chunksReceived += chunks

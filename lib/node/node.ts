@@ -4,12 +4,15 @@ import type { Logger } from '../base/log.ts'
 import type { NodeStats } from '../network/contract.ts'
 import type { Peers } from '../network/peers.ts'
 import type { Traffic } from '../network/traffic.ts'
+import type { Uploads } from '../store/uploads.ts'
 import { type Address, addressOf, splitAddress } from '../stream/address.ts'
 import { RpcServer } from '../zerorpc/index.ts'
+import { authorisePublisher, type Publishers } from './authorise.ts'
 import { Children } from './children.ts'
 import { peakMemoryBytes } from './memory.ts'
-import { addressTowards, bindsEverywhere, firstOwnAddress } from './own-address.ts'
+import { addressTowards, bindsEverywhere, firstOwnAddress, isLoopback } from './own-address.ts'
 import type { Provider } from './provider.ts'
+import { Publishing } from './publishing.ts'
 import { Service } from './service.ts'
 
 export interface RunningNode {
@@ -24,6 +27,8 @@ export interface NodeParts {
   provider: Provider
   peers: Peers
   traffic: Traffic
+  /** What publishers hand over; none at a relay. */
+  uploads?: Uploads
   /** Owns the parts; the node adds its server and children, which therefore close first. */
   lifecycle: Lifecycle
 }
@@ -33,6 +38,8 @@ export interface ListenOptions {
   ip: string
   port: number
   masters?: Address[]
+  /** Who may publish here; default `loopback`. */
+  publishers?: Publishers
   log: Logger
   clock?: Clock
 }
@@ -47,6 +54,7 @@ export class Node implements RunningNode {
   readonly #clock: Clock
   readonly #startedAt: number
   #address: Address = ''
+  #isOnLoopback = false
 
   constructor(role: 'source' | 'relay', options: ListenOptions, parts: NodeParts) {
     const { clock = systemClock, log, name } = options
@@ -59,7 +67,16 @@ export class Node implements RunningNode {
     this.#children = lifecycle.own(
       new Children({ clock, log, peers, self: () => this.#address, chain: () => provider.chain }),
     )
-    const service = new Service({ name, provider, children: this.#children, traffic, clock, stats: () => this.stats() })
+    const publishing = new Publishing({ authorise: (peer) => this.#authorise(peer), uploads: parts.uploads, traffic })
+    const service = new Service({
+      name,
+      provider,
+      children: this.#children,
+      publishing,
+      traffic,
+      clock,
+      stats: () => this.stats(),
+    })
     this.#server = lifecycle.own(new RpcServer({ clock, name, methods: service.methods() }))
   }
 
@@ -70,6 +87,7 @@ export class Node implements RunningNode {
   async listen(): Promise<void> {
     const { ip, port, masters = [] } = this.#options
     const endpoint = await this.#server.bind(addressOf(ip, port))
+    this.#isOnLoopback = isLoopback(splitAddress(endpoint).host)
     const host = bindsEverywhere(ip) ? await this.#reachableHost(masters) : ip
     this.#address = addressOf(host, splitAddress(endpoint).port)
   }
@@ -106,6 +124,11 @@ export class Node implements RunningNode {
   async close(): Promise<void> {
     this.#server.drain()
     await this.#parts.lifecycle.close()
+  }
+
+  #authorise(peer: string): void {
+    const { name, publishers = 'loopback' } = this.#options
+    authorisePublisher({ peer, isOnLoopback: this.#isOnLoopback }, { name, role: this.#role, publishers })
   }
 
   async #reachableHost(masters: Address[]): Promise<string> {

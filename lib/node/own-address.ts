@@ -1,5 +1,6 @@
 import { createSocket } from 'node:dgram'
 import { lookup } from 'node:dns/promises'
+import { isIPv4 } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { type Address, splitAddress } from '../stream/address.ts'
 
@@ -8,6 +9,11 @@ const everywhere = new Set(['0.0.0.0', '::', '*'])
 /** Whether a node that binds to `ip` listens on all addresses of the machine. */
 export function bindsEverywhere(ip: string): boolean {
   return everywhere.has(ip)
+}
+
+/** Whether only this machine reaches `host`. */
+export function isLoopback(host: string): boolean {
+  return host === '::1' || (isIPv4(host) && host.startsWith('127.'))
 }
 
 /**

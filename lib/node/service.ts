@@ -22,11 +22,13 @@ import type { KnownStream } from '../transfer/known-stream.ts'
 import { type CallContext, type Handler, WithPayload } from '../zerorpc/index.ts'
 import type { Children } from './children.ts'
 import type { Provider } from './provider.ts'
+import type { Publishing } from './publishing.ts'
 
 export interface ServiceOptions {
   name: string
   provider: Provider
   children: Children
+  publishing: Publishing
   traffic: Traffic
   clock: Clock
   stats: () => NodeStats
@@ -45,6 +47,7 @@ export class Service {
 
   /** For an RpcServer. Arguments are checked here, before any handler sees them. */
   methods(): Map<Method, { handle: Handler; doc: string; args: string[] }> {
+    const { publishing } = this.#options
     const handlers: Handlers = {
       list: () => this.#list(),
       describe: ([name]) => this.#describe(name),
@@ -55,6 +58,11 @@ export class Service {
       renew: ([lease]) => this.#renew(lease),
       report: (args) => this.#report(args),
       leave: ([lease]) => this.#leave(lease),
+      publishCheck: (args, context) => publishing.check(args, context),
+      publish: (args, context) => publishing.begin(args, context),
+      publishPages: (args, context) => publishing.pages(args, context),
+      publishChunks: (args, context) => publishing.chunks(args, context),
+      publishEnd: (args, context) => publishing.end(args, context),
       stats: () => this.#options.stats(),
       ping: () => ({ name: this.#options.name }),
     }

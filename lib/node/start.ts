@@ -7,6 +7,7 @@ import { Peers } from '../network/peers.ts'
 import { Traffic } from '../network/traffic.ts'
 import { Uplink } from '../network/uplink.ts'
 import { LevelChunkStore } from '../store/level-store.ts'
+import { Uploads } from '../store/uploads.ts'
 import { VideoDatabase } from '../store/video-database.ts'
 import type { Address } from '../stream/address.ts'
 import { parseName } from '../stream/names.ts'
@@ -14,6 +15,7 @@ import { Fetcher } from '../transfer/fetcher.ts'
 import { Prefetcher } from '../transfer/prefetcher.ts'
 import { RemoteStreams } from '../transfer/remote-streams.ts'
 import { RunCache } from '../transfer/run-cache.ts'
+import type { Publishers } from './authorise.ts'
 import { Holdings } from './holdings.ts'
 import { Node, type RunningNode } from './node.ts'
 import { RelayProvider, RelayShelf } from './relay-provider.ts'
@@ -32,6 +34,8 @@ export interface NodeOptions {
   chunkDirectory?: string
   /** The master, then the supermasters that are known beforehand. */
   masters?: Address[]
+  /** Who may publish at a source over the network; default `loopback`. */
+  publishers?: Publishers
   /** Bytes of chunks that a relay keeps at most; default 10 GiB. */
   capacityBytes?: number
   /** How long a master that came back must answer before it is returned to, ms; default `limits.returnStableMs`. */
@@ -63,7 +67,8 @@ async function startSource(options: NodeOptions, directory: string, lifecycle: L
   const provider = new SourceProvider(database, (bytes) => {
     traffic.bytesFrom.store += bytes
   })
-  const node = new Node('source', options, { provider, peers, traffic, lifecycle })
+  const uploads = lifecycle.own(await Uploads.open({ database, clock: options.clock ?? systemClock, log: options.log }))
+  const node = new Node('source', options, { provider, peers, traffic, uploads, lifecycle })
   await node.listen()
   return node
 }

@@ -1,11 +1,13 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { digestOf } from '../base/digest.ts'
 import { Failure } from '../base/errors.ts'
 import type { Closeable } from '../base/lifecycle.ts'
 import { limits } from '../base/limits.ts'
 import { Descriptor } from '../stream/descriptor.ts'
 import { Page } from '../stream/page.ts'
-import { decodeSigned } from './rows.ts'
+import type { Signed } from '../stream/signed.ts'
+import { decodeSigned, encodeSigned } from './rows.ts'
 
 export interface StreamFiles {
   media: string
@@ -83,15 +85,25 @@ export class PublishedStream implements Closeable {
         `the pages of ${this.descriptor.name} end before chunk ${index}; publish it anew with --replace`,
       )
     }
-    const bytes = Buffer.alloc(end - start - 4)
-    await this.#using(() => this.#pagesFile.read(bytes, 0, bytes.length, start + 4))
-    const signed = decodeSigned(bytes)
+    const signed = await this.#using(() => readPage(this.#pagesFile, start, end))
     if (!signed)
       throw new Failure('bad-format', `a page of ${this.descriptor.name} is damaged; publish it anew with --replace`)
     const { verifier, stream, name } = this.descriptor
     const page = Page.open(signed, verifier, { stream, of: name })
     this.#remember(page)
     return page
+  }
+
+  /** What `contentDigest` tells of all pages. */
+  async contentDigest(): Promise<Buffer> {
+    const digests: Buffer[] = []
+    const { chunkCount } = this.descriptor
+    for (let index = 0; index < chunkCount; ) {
+      const page = await this.page(index)
+      digests.push(digestOf(page.signed.body))
+      index = page.end
+    }
+    return contentDigest(digests)
   }
 
   /** Bytes of `count` chunks from `first`; undefined when the file no longer holds what was published. */
@@ -144,6 +156,11 @@ export class PublishedStream implements Closeable {
   }
 }
 
+/** One digest for all pages of a stream: that of the digests of their bodies, one after another. */
+export function contentDigest(pageDigests: readonly Buffer[]): Buffer {
+  return digestOf(Buffer.concat(pageDigests))
+}
+
 /** Pages stand one after another, each behind its length (32 bits, big endian): reads the lengths, not the pages. */
 async function scanPages(file: FileHandle): Promise<number[]> {
   const { size } = await file.stat()
@@ -157,4 +174,19 @@ async function scanPages(file: FileHandle): Promise<number[]> {
     offsets.push(at)
   }
   return offsets
+}
+
+/** How a page stands in the file of pages. */
+export function encodePage(signed: Signed): Buffer {
+  const body = encodeSigned(signed)
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(body.length)
+  return Buffer.concat([length, body])
+}
+
+/** The page that stands from `start` to `end` in a file of pages, unverified; undefined when it is damaged. */
+export async function readPage(file: FileHandle, start: number, end: number): Promise<Signed | undefined> {
+  const bytes = Buffer.alloc(Math.max(0, end - start - 4))
+  await file.read(bytes, 0, bytes.length, start + 4)
+  return decodeSigned(bytes)
 }

@@ -8,7 +8,7 @@ import { Page } from '../stream/page.ts'
 import type { ChunkRecord, ChunkStart, TrackTimes } from '../stream/records.ts'
 import type { Signer } from '../stream/signing.ts'
 import { streamIdOf } from '../stream/stream-key.ts'
-import { streamFiles } from './published-stream.ts'
+import { encodePage, streamFiles } from './published-stream.ts'
 import { encodeSigned } from './rows.ts'
 
 export interface StreamWriterOptions {
@@ -150,10 +150,7 @@ export class StreamWriter {
     const head = { streamId: this.#streamId, epoch: this.#options.epoch, first, offset: this.#pageOffset, last }
     const page = Page.make(head, records, this.#options.signer)
     this.#pageOffset = page.offsetOf(page.first) + page.bytesOf(page.first, page.count)
-    const body = encodeSigned(page.signed)
-    const length = Buffer.alloc(4)
-    length.writeUInt32BE(body.length)
-    await writeAll(this.#pages, Buffer.concat([length, body]))
+    await writeAll(this.#pages, encodePage(page.signed))
   }
 
   async #closeFiles(): Promise<void> {

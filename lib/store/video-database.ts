@@ -5,6 +5,7 @@ import type { Closeable } from '../base/lifecycle.ts'
 import { SingleFlight } from '../base/single-flight.ts'
 import { parseName } from '../stream/names.ts'
 import type { Signer } from '../stream/signing.ts'
+import { isRunning } from './is-running.ts'
 import { PublishedStream, streamFiles } from './published-stream.ts'
 import { openSigningKey } from './signing-key.ts'
 import { StreamWriter } from './stream-writer.ts'
@@ -189,15 +190,6 @@ function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   )
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return errnoOf(error) === 'EPERM'
-  }
 }
 
 function ignore(error: unknown, code: string): void {

@@ -17,6 +17,7 @@ const layers = [
   'coordinator',
   'node',
   'streamer',
+  'publisher',
   'transcode',
   'gateway',
   'simulation',
@@ -24,7 +25,7 @@ const layers = [
   'cli',
 ]
 /** Roles talk over the wire. */
-const roles = ['node', 'coordinator', 'streamer', 'gateway', 'transcode']
+const roles = ['node', 'coordinator', 'streamer', 'gateway', 'transcode', 'publisher']
 const withoutIo = ['base', 'stream']
 const ioModules = /^node:(fs|net|http|https|dgram|dns|child_process|tls|cluster)/
 
