@@ -29,8 +29,8 @@ export interface HandedOver {
 }
 
 const defaultPatienceMs = 60_000
-/** The source verifies what it has of an upload before it answers `publish`. */
-const beginTimeoutMs = 10 * 60_000
+/** The source verifies what it has before it answers `publish`, and sees all to its disk before it answers `publishEnd`. */
+const longTimeoutMs = 10 * 60_000
 /** Pages of one call; its frame must stay below `limits.frameBytes`. */
 const pagesBytes = 4 * 1024 * 1024
 const retry = { firstMs: 200, maxMs: 3000 }
@@ -82,11 +82,11 @@ class Attempt {
     const { source, stream, replace, signal } = this.#options
     this.#content ??= await stream.contentDigest()
     const { signed } = stream.descriptor
-    const begun = await source.publish(signed, this.#content, { replace }, { signal, timeoutMs: beginTimeoutMs })
+    const begun = await source.publish(signed, this.#content, { replace }, { signal, timeoutMs: longTimeoutMs })
     if (begun.done) return
     await this.#sendPages(begun)
     await this.#sendChunks(begun)
-    await source.publishEnd(begun.upload, { signal })
+    await source.publishEnd(begun.upload, { signal, timeoutMs: longTimeoutMs })
   }
 
   async #sendPages({ upload, pages }: PublishReply): Promise<void> {

@@ -18,7 +18,7 @@ export interface WatchOptions {
 /** Between two looks at the folder, ms. */
 const lookMs = 500
 /** Until a file is tried again that could not be published, ms. */
-const retryMs = 10_000
+const retryMs = 5000
 
 /**
  * Keeps the files of a folder published until the signal aborts: those that begin with a dot and folders are passed over.
@@ -28,13 +28,14 @@ export async function watchFolder(options: WatchOptions): Promise<void> {
   const { folder, clock, log, signal } = options
   const watched = new WatchedFolder()
   const names = new Names(log)
+  const told = new Map<string, string>()
   let wasReadable = true
   await lookAt(folder)
   while (!signal.aborted) {
     try {
       const looks = names.unique(await lookAt(folder))
       wasReadable = true
-      for (const look of watched.look(looks, clock.now())) await publishOne(options, watched, look)
+      for (const look of watched.look(looks, clock.now())) await publishOne(options, watched, told, look)
     } catch (error) {
       if (signal.aborted) return
       if (wasReadable) log.warn(toFailure(error).message)
@@ -47,6 +48,8 @@ export async function watchFolder(options: WatchOptions): Promise<void> {
 async function publishOne(
   { folder, clock, log, signal, publishFile }: WatchOptions,
   watched: WatchedFolder,
+  /** What was last said of each file: while it cannot be published it is tried often, and said once. */
+  told: Map<string, string>,
   look: FileLook,
 ): Promise<void> {
   const path = join(folder, look.file)
@@ -58,10 +61,12 @@ async function publishOne(
   try {
     await publishFile(path, streamName(look.file), checkSame)
     watched.done(look)
+    told.delete(look.file)
   } catch (error) {
     signal.throwIfAborted()
     const failure = toFailure(error)
-    log.warn(`${look.file}: ${failure.message}`)
+    if (told.get(look.file) !== failure.message) log.warn(`${look.file}: ${failure.message}`)
+    told.set(look.file, failure.message)
     // Until the file is another one, trying again would end as this did.
     if (isFailure(failure, 'media', 'bad-argument', 'key-changed')) watched.done(look)
     else watched.later(look, clock.now() + retryMs)

@@ -31,6 +31,8 @@ export interface UploadState {
 
 /** Not a stream's name, since it begins with a dot. */
 const hidden = '.uploads'
+/** So many uploads that were given up are remembered. */
+const rememberedUploads = 1000
 
 /**
  * What publishers hand over to a source, until it is whole: each upload in a hidden folder of the video database, named
@@ -41,6 +43,8 @@ export class Uploads implements Closeable {
   readonly #options: UploadsOptions
   readonly #folder: string
   readonly #open = new Map<string, Upload>()
+  /** Uploads that another one of the same stream ended, and why; the newest last. Their publishers must not begin again by themselves. */
+  readonly #givenUp = new Map<string, Failure>()
   /** Uploads that are being opened. */
   #opening = 0
   /** What is done to the uploads of one stream, one after another; by the prefix of their folders. */
@@ -81,22 +85,22 @@ export class Uploads implements Closeable {
   async begin(signed: Signed, content: Uint8Array, { replace }: { replace: boolean }): Promise<UploadState> {
     const descriptor = checkDescriptor(Descriptor.open(signed))
     const id = uploadIdOf(descriptor, content)
-    if (await this.#isPublished(descriptor, content)) {
-      const { pages, chunks } = { pages: pagesOf(descriptor), chunks: descriptor.chunkCount }
-      return { upload: id, pages, chunks, done: true }
-    }
-    await this.#admit(descriptor, replace)
-    const upload = await this.#inTurn(streamPrefix(descriptor), async () => {
+    return this.#inTurn(streamPrefix(descriptor), async () => {
+      if (await this.#isPublished(descriptor, content))
+        return { upload: id, pages: pagesOf(descriptor), chunks: descriptor.chunkCount, done: true }
+      await this.#admit(descriptor, replace)
       this.#opening++
-      return this.#openOne(id, descriptor).finally(() => this.#opening--)
+      const upload = await this.#openOne(id, descriptor).finally(() => this.#opening--)
+      upload.replace = replace
+      return { upload: id, pages: upload.pages, chunks: upload.chunks, done: false }
     })
-    upload.replace = replace
-    return { upload: id, pages: upload.pages, chunks: upload.chunks, done: false }
   }
 
-  /** Throws `not-found` when the upload was not begun since the last start, or was put aside. */
+  /** Throws `not-found` when the upload was not begun since the last start, or was put aside; `stream-changed` when another took its place. */
   get(id: string): Upload {
     const upload = this.#open.get(id)
+    const reason = this.#givenUp.get(id)
+    if (!upload && reason) throw reason
     if (!upload)
       throw new Failure('not-found', 'no such upload is under way; begin it again with publish, and it goes on')
     upload.usedAt = this.#options.clock.now()
@@ -146,6 +150,7 @@ export class Uploads implements Closeable {
     const upload = await Upload.open(this.#folderOf({ id, descriptor }), id, descriptor)
     upload.usedAt = clock.now()
     this.#open.set(id, upload)
+    this.#givenUp.delete(id)
     try {
       await this.#checkRoom(upload)
     } catch (error) {
@@ -206,7 +211,7 @@ export class Uploads implements Closeable {
     const reason = new Failure('stream-changed', `another upload of ${descriptor.name} began; this one was given up`)
     const stream = streamPrefix(descriptor)
     for (const upload of [...this.#open.values()])
-      if (upload.id !== id && streamPrefix(upload.descriptor) === stream) await this.#putAside(upload, reason)
+      if (upload.id !== id && streamPrefix(upload.descriptor) === stream) await this.#giveUp(upload, reason)
     for (const entry of await this.#entries())
       if (entry.startsWith(stream) && entry !== `${stream}${id}`) await this.#remove(entry)
   }
@@ -215,7 +220,7 @@ export class Uploads implements Closeable {
   async #tidy(): Promise<void> {
     const { clock, log, database } = this.#options
     for (const upload of [...this.#open.values()])
-      if (clock.now() - upload.usedAt > limits.uploadIdleMs) await this.#putAside(upload)
+      if (clock.now() - upload.usedAt >= limits.uploadIdleMs) await this.#putAside(upload)
     try {
       for (const entry of await this.#entries()) await this.#inTurn(prefixOf(entry), () => this.#removeOld(entry))
       await database.removeLeftovers()
@@ -241,6 +246,15 @@ export class Uploads implements Closeable {
   async #putAside(upload: Upload, reason?: Failure): Promise<void> {
     if (this.#open.get(upload.id) === upload) this.#open.delete(upload.id)
     await upload.close(reason)
+  }
+
+  async #giveUp(upload: Upload, reason: Failure): Promise<void> {
+    this.#givenUp.set(upload.id, reason)
+    for (const oldest of this.#givenUp.keys()) {
+      if (this.#givenUp.size <= rememberedUploads) break
+      this.#givenUp.delete(oldest)
+    }
+    await this.#putAside(upload, reason)
   }
 
   #folderOf({ id, descriptor }: Pick<Upload, 'id' | 'descriptor'>): string {

@@ -12,7 +12,7 @@ export interface RunOptions {
   input?: Readable
   env?: Record<string, string>
   /** Runs beside the program, and may signal it. */
-  meanwhile?(program: { signal(name: NodeJS.Signals): void; stdout(): Buffer }): Promise<void>
+  meanwhile?(program: { signal(name: NodeJS.Signals): void; stdout(): Buffer; stderr(): string }): Promise<void>
 }
 
 /** Runs a program of bin/ to its end. */
@@ -37,7 +37,11 @@ export async function run(program: string, args: string[], options: RunOptions =
     child.once('error', reject)
     child.once('close', resolve)
   })
-  const beside = { signal: (name: NodeJS.Signals) => void child.kill(name), stdout: () => Buffer.concat(stdout) }
+  const beside = {
+    signal: (name: NodeJS.Signals) => void child.kill(name),
+    stdout: () => Buffer.concat(stdout),
+    stderr: () => stderr,
+  }
   await options.meanwhile?.(beside)
   return { code: await ended, stdout: Buffer.concat(stdout), stderr }
 }

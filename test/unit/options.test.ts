@@ -140,12 +140,14 @@ describe('a wrong option', () => {
 })
 
 describe('the role of a node', () => {
-  const rest = { ip: '127.0.0.1', port: 0, capacity: '10g', log: 'info' } as const
+  const rest = { ip: '127.0.0.1', port: 0, capacity: '10g', log: 'info', publishers: 'any' } as const
   const master = 'tcp://127.0.0.1:7999'
   const chunkdirectory = 'chunks'
 
   it('is a source or a relay', () => {
-    expect(roleOf({ ...rest, videodatabase: 'films' })).to.deep.equal({ source: { videoDatabase: 'films' } })
+    expect(roleOf({ ...rest, videodatabase: 'films' })).to.deep.equal({
+      source: { videoDatabase: 'films', publishers: 'any' },
+    })
     const role = roleOf({ ...rest, chunkdirectory, master, supermaster: ['tcp://127.0.0.1:8000'], capacity: '1k' })
     if (!('relay' in role)) throw new Error('no relay')
     expect(role.relay).to.include({ chunkDirectory: chunkdirectory, capacityBytes: 1024 })
