@@ -1,12 +1,15 @@
+import { systemClock } from '../base/clock.ts'
 import { Failure } from '../base/errors.ts'
 import { formatBytes, formatDuration } from '../base/units.ts'
 import type { NodeStats, StreamRow } from '../network/contract.ts'
 import { Peer } from '../network/peer.ts'
 import { parseLink } from '../stream/links.ts'
 import type { Command } from './command.ts'
+import { openKeys } from './keys.ts'
 
 interface AskArguments {
   node?: string
+  keyfile?: string
   json?: boolean
 }
 
@@ -38,10 +41,10 @@ function askCommand<T>(
     positional: { name: 'node', describe: 'tcp://HOST:PORT' },
     usage: 'tcp://HOST:PORT [--json]',
     examples: [['$0 tcp://127.0.0.1:7999', describe]],
-    options: ['json'],
+    options: ['keyfile', 'json'],
     async run(args) {
       const { address } = parseLink(args.node ?? '', 'the node')
-      const peer = new Peer(address)
+      const peer = new Peer(address, systemClock, await openKeys(args.keyfile))
       try {
         const answer = await ask(peer)
         process.stdout.write(args.json ? `${JSON.stringify(answer, null, 2)}\n` : show(answer))

@@ -5,6 +5,7 @@ import { limits } from '../base/limits.ts'
 import { judgeClock } from '../doctor/clock.ts'
 import { checkChunkDirectory, checkVideoDatabase } from '../doctor/directories.ts'
 import type { Finding } from '../doctor/finding.ts'
+import { checkAllowFile, checkKeyFile } from '../doctor/key-files.ts'
 import { judgeMaster, lookAtMaster } from '../doctor/master.ts'
 import { judgeOpenFiles, openFileLimit } from '../doctor/open-files.ts'
 import { judgePort, tryToListen } from '../doctor/port.ts'
@@ -13,6 +14,7 @@ import { Peer } from '../network/peer.ts'
 import { type Address, addressOf, parseAddress } from '../stream/address.ts'
 import { table } from './ask-node.ts'
 import type { Command } from './command.ts'
+import { openKeys } from './keys.ts'
 import { checkPort } from './node.ts'
 
 interface DoctorArguments {
@@ -21,6 +23,8 @@ interface DoctorArguments {
   videodatabase?: string
   chunkdirectory?: string
   master?: string
+  keyfile?: string
+  allow?: string
   json?: boolean
 }
 
@@ -33,7 +37,7 @@ export const doctorCommand: Command<DoctorArguments> = {
     ['$0 --port 7999 --videodatabase video_data', 'before a source starts'],
     ['$0 --port 8001 --chunkdirectory chunks/mit --master tcp://127.0.0.1:7999', 'before a relay starts'],
   ],
-  options: ['ip', 'port', 'videodatabase', 'chunkdirectory', 'master', 'json'],
+  options: ['ip', 'port', 'videodatabase', 'chunkdirectory', 'master', 'keyfile', 'allow', 'json'],
   async run(args) {
     const findings = await examine(args, systemClock)
     process.stdout.write(args.json ? `${JSON.stringify(findings, null, 2)}\n` : showFindings(findings))
@@ -54,13 +58,16 @@ async function examine(args: DoctorArguments, clock: Clock): Promise<Finding[]> 
     tryToListen(address).then((refusal) => [judgePort(address, refusal)]),
     videodatabase === undefined ? [] : checkVideoDatabase(videodatabase, limits.freeSpaceBytes),
     chunkdirectory === undefined ? [] : checkChunkDirectory(chunkdirectory, limits.freeSpaceBytes),
-    master === undefined ? [] : checkMaster(master, clock),
+    args.keyfile === undefined ? [] : checkKeyFile(args.keyfile).then((finding) => [finding]),
+    args.allow === undefined ? [] : checkAllowFile(args.allow).then((finding) => [finding]),
+    master === undefined ? [] : checkMaster(master, args.keyfile, clock),
   ])
   return findings.flat()
 }
 
-async function checkMaster(address: Address, clock: Clock): Promise<Finding[]> {
-  const peer = new Peer(address, clock)
+async function checkMaster(address: Address, keyfile: string | undefined, clock: Clock): Promise<Finding[]> {
+  // What is wrong with the file is said by a line of its own.
+  const peer = new Peer(address, clock, await openKeys(keyfile).catch(() => undefined))
   try {
     return judgeMaster(address, await lookAtMaster(peer, clock))
   } finally {

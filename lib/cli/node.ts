@@ -2,8 +2,10 @@ import { Failure } from '../base/errors.ts'
 import { parseSize } from '../base/units.ts'
 import type { Publishers } from '../node/authorise.ts'
 import { type NodeOptions, startNode } from '../node/start.ts'
-import { parseAddress } from '../stream/address.ts'
+import { parseAddress, withKey } from '../stream/address.ts'
+import { parseKey } from '../stream/links.ts'
 import type { Command } from './command.ts'
+import { openKeys } from './keys.ts'
 import { createLogger, type LogLevel } from './log.ts'
 import { signalToStop } from './run.ts'
 
@@ -14,6 +16,9 @@ export interface NodeArguments {
   videodatabase?: string
   chunkdirectory?: string
   master?: string
+  'master-key'?: string
+  keyfile?: string
+  allow?: string
   supermaster?: string[]
   capacity: string
   publishers: Publishers
@@ -41,8 +46,11 @@ export const nodeCommand: Command<NodeArguments> = {
     'videodatabase',
     'chunkdirectory',
     'master',
+    'master-key',
     'supermaster',
     'capacity',
+    'keyfile',
+    'allow',
     'publishers',
     'log',
     'json',
@@ -62,6 +70,8 @@ async function runNode(args: NodeArguments): Promise<void> {
     ip,
     port: checkPort(args.port),
     log,
+    keys: await openKeys(args.keyfile),
+    allow: args.allow,
     ...('source' in role ? role.source : role.relay),
   })
   process.stdout.write(
@@ -94,8 +104,9 @@ export function roleOf(args: NodeArguments): Role {
   if (chunkdirectory === undefined)
     throw new Failure('bad-argument', 'a relay needs --chunkdirectory DIR, a folder of its own')
   if (master === undefined) throw new Failure('bad-argument', 'a relay needs --master tcp://HOST:PORT')
+  const parsed = parseAddress(master, '--master')
   const masters = [
-    parseAddress(master, '--master'),
+    args['master-key'] === undefined ? parsed : withKey(parsed, parseKey(args['master-key'], '--master-key')),
     ...supermaster.map((address) => parseAddress(address, '--supermaster')),
   ]
   return { relay: { chunkDirectory: chunkdirectory, masters, capacityBytes: parseSize(args.capacity, '--capacity') } }

@@ -21,6 +21,12 @@ export const options = {
     default: 'loopback',
     describe: 'From where a source takes streams of `peerstreamer publish`',
   },
+  keyfile: {
+    type: 'string',
+    describe: "File with this node's own keys, as keygen makes it; connections are encrypted",
+  },
+  allow: { type: 'string', describe: 'File with a line "KEY ROLE LABEL" for each key that may connect' },
+  'master-key': { type: 'string', describe: 'The key that the master must show; or write it as tcp://KEY@HOST:PORT' },
   source: {
     type: 'string',
     describe: 'The node to stream from, tcp://HOST:PORT or a link; of split, the source that the link names',
@@ -89,7 +95,7 @@ export function withOptions(yargs: Argv, command: Pick<Command<never>, 'options'
 export function fromEnvironment(names: readonly OptionName[], environment: NodeJS.ProcessEnv): Record<string, unknown> {
   const found: Record<string, unknown> = {}
   for (const name of names) {
-    const variable = `PEERSTREAMER_${name.toUpperCase()}`
+    const variable = `PEERSTREAMER_${name.toUpperCase().replaceAll('-', '_')}`
     const text = environment[variable]
     if (text) found[name] = typedValue(name, text, variable)
   }

@@ -1,13 +1,14 @@
 import { listCommand, statsCommand } from './ask-node.ts'
 import { demoCommand } from './demo.ts'
 import { doctorCommand } from './doctor.ts'
+import { keygenCommand } from './keygen.ts'
 import { nodeCommand } from './node.ts'
 import { publishCommand } from './publish.ts'
 import { runCommand, runFrontDoor } from './run.ts'
 import { splitCommand } from './split-video.ts'
 import { streamCommand } from './stream.ts'
 
-/** `peerstreamer split|publish|node|stream|list|stats|doctor|demo`. */
+/** `peerstreamer split|publish|node|stream|list|stats|keygen|doctor|demo`. */
 export const peerstreamer = () =>
   runFrontDoor([
     splitCommand,
@@ -16,6 +17,7 @@ export const peerstreamer = () =>
     streamCommand,
     listCommand,
     statsCommand,
+    keygenCommand,
     doctorCommand,
     demoCommand,
   ])

@@ -11,6 +11,7 @@ import { parseAddress } from '../stream/address.ts'
 import { formatLink } from '../stream/links.ts'
 import { nameFrom, parseName } from '../stream/names.ts'
 import type { Command } from './command.ts'
+import { openKeys } from './keys.ts'
 import { createLogger, type LogLevel } from './log.ts'
 import { type ProgressBar, progressBar } from './progress-bar.ts'
 import { signalToStop } from './run.ts'
@@ -25,6 +26,7 @@ interface PublishArguments {
   replace?: boolean
   signingkey?: string
   watch?: boolean
+  keyfile?: string
   json?: boolean
   log: LogLevel
 }
@@ -40,11 +42,11 @@ export const publishCommand: Command<PublishArguments> = {
     ['$0 film.mp4 --to tcp://127.0.0.1:7999 --name film --replace', 'publish it anew'],
     ['$0 films --watch --to tcp://127.0.0.1:7999', 'keep a folder published'],
   ],
-  options: ['to', 'name', 'chunk', 'format', 'replace', 'watch', 'signingkey', 'json', 'log'],
+  options: ['to', 'name', 'chunk', 'format', 'replace', 'watch', 'signingkey', 'keyfile', 'json', 'log'],
   run: runPublish,
 }
 
-type Common = Pick<PublishOptions, 'to' | 'limit' | 'format' | 'signer' | 'signal' | 'onReencode'>
+type Common = Pick<PublishOptions, 'to' | 'limit' | 'format' | 'signer' | 'keys' | 'signal' | 'onReencode'>
 
 async function runPublish(args: PublishArguments): Promise<void> {
   const { path = '', watch = false } = args
@@ -67,6 +69,7 @@ async function runPublish(args: PublishArguments): Promise<void> {
     limit,
     format: args.format,
     signer,
+    keys: await openKeys(args.keyfile),
     signal,
     onReencode: ({ type, codec, encodeTo }) =>
       process.stderr.write(`the ${type} track is ${codec}, which does not fit; it is re-encoded to ${encodeTo}\n`),

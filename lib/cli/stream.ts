@@ -7,6 +7,7 @@ import { nullOutput, type Output, openFileOutput, openPlayerOutput, openStdoutOu
 import type { From } from '../streamer/position.ts'
 import { type StreamProgress, streamTo } from '../streamer/stream.ts'
 import type { Command } from './command.ts'
+import { openKeys } from './keys.ts'
 import { createLogger, type LogLevel } from './log.ts'
 import { signalToStop } from './run.ts'
 
@@ -21,6 +22,7 @@ interface StreamArguments {
   count?: number
   resume?: boolean
   json?: boolean
+  keyfile?: string
   log: LogLevel
 }
 
@@ -35,7 +37,20 @@ export const streamCommand: Command<StreamArguments> = {
     ['$0 --source tcp://127.0.0.1:8002 -f film -o film.mp4 --resume', 'go on with a copy that was cut off'],
     ['$0 --source tcp://127.0.0.1:8002 -f film --from 90s | ffplay -', 'from the middle, through a pipe'],
   ],
-  options: ['source', 'filename', 'interval', 'realtime', 'output', 'player', 'from', 'count', 'resume', 'json', 'log'],
+  options: [
+    'source',
+    'filename',
+    'interval',
+    'realtime',
+    'output',
+    'player',
+    'from',
+    'count',
+    'resume',
+    'keyfile',
+    'json',
+    'log',
+  ],
   defaults: { log: 'error' },
   run: runStream,
 }
@@ -63,6 +78,7 @@ async function runStream(args: StreamArguments): Promise<void> {
       count: args.count,
       resumeFrom,
       signal,
+      keys: await openKeys(args.keyfile),
       onProgress: (progress) => line?.show(progress),
       log: createLogger({ name: 'streamer', level: args.log, json: false }),
     })

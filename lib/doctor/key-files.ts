@@ -26,12 +26,24 @@ export async function lookAtFile(path: string): Promise<FileSeen> {
 
 /** The keys of a node, of `--keyfile`: a secret. */
 export async function checkKeyFile(path: string): Promise<Finding> {
-  return judgeFile('keyfile', path, 'secret', await lookAtFile(path), 'name another with --keyfile, or make one')
+  return judgeFile(
+    'keyfile',
+    path,
+    'secret',
+    await lookAtFile(path),
+    'name another with --keyfile, or make one with peerstreamer keygen',
+  )
 }
 
 /** The list of `--allow`: no secret, and whoever may write it decides who comes in. */
 export async function checkAllowFile(path: string): Promise<Finding> {
-  return judgeFile('allow', path, 'list', await lookAtFile(path), 'name another with --allow, or make one')
+  return judgeFile(
+    'allow',
+    path,
+    'list',
+    await lookAtFile(path),
+    'name another with --allow, or make one with a line "KEY ROLE LABEL" for each key',
+  )
 }
 
 /** The key that signs the streams of a video database; it is made when the first is published. */

@@ -207,6 +207,8 @@ export interface RegisterReply {
 export interface NodeStats {
   name: string
   role: 'source' | 'relay'
+  /** `open`: anybody who reaches the node may connect. */
+  admission: 'keys' | 'open'
   address: string
   uptimeSeconds: number
   /** Its wall clock when it answered, ms since 1970. */

@@ -1,10 +1,17 @@
 import type * as v from 'valibot'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { Failure, isFailure } from '../base/errors.ts'
-import type { Address } from '../stream/address.ts'
+import { type Address, addressOf, splitAddress } from '../stream/address.ts'
 import type { Signed } from '../stream/signed.ts'
 import type { PublicKey } from '../stream/signing.ts'
-import { type CallOptions, type Reply, RpcClient } from '../zerorpc/index.ts'
+import {
+  type CallOptions,
+  type ClientCurve,
+  type KeyPair,
+  newKeyPair,
+  type Reply,
+  RpcClient,
+} from '../zerorpc/index.ts'
 import {
   type GetReply,
   type NodeStats,
@@ -33,6 +40,9 @@ export interface HoldingsChange {
   lost: [number, number][]
 }
 
+/** A node that refused this one is asked again after this, ms. */
+const refusedPauseMs = 500
+
 /** A typed client of one node, and what this node learnt of it: pace, trust, bytes asked for and not yet here. */
 export class Peer {
   readonly address: Address
@@ -44,13 +54,25 @@ export class Peer {
   /** Runs that it sent wrong, by the monotonic clock, ms; the newest last. */
   readonly badAt: number[] = []
   readonly #clock: Clock
-  readonly #rpc: RpcClient
+  readonly #curve: ClientCurve | undefined
+  #rpc: RpcClient
+  /** The last connection was refused, and when. ZeroMQ gives such a one up for good. */
+  #refusal: { failure: Failure; at: number } | undefined
+  readonly #past = { sent: 0, received: 0 }
+  readonly #onDisconnect: (() => void)[] = []
   readonly #calls = new Set<AbortController>()
+  readonly #onRefused: ((failure: Failure) => void)[] = []
+  #unkeyed: Failure | undefined
 
-  constructor(address: Address, clock: Clock = systemClock) {
+  /** `keys`: those that this node shows; needed, and used, where the address names the key of the other. */
+  constructor(address: Address, clock: Clock = systemClock, keys?: KeyPair) {
     this.address = address
     this.#clock = clock
-    this.#rpc = new RpcClient(address, { clock })
+    const { key } = splitAddress(address)
+    // Without keys of its own a viewer shows fresh ones: they hide what is sent, and say nothing of who it is.
+    this.#curve = key && { keys: keys ?? newKeyPair(), serverKey: key }
+    if (keys && !key) this.#unkeyed = unkeyed(address)
+    this.#rpc = this.#connect()
   }
 
   async list(options?: CallOptions): Promise<StreamRow[]> {
@@ -160,13 +182,17 @@ export class Peer {
 
   /** Called when the connection broke: a hint, it may come back. */
   onDisconnect(listener: () => void): void {
-    this.#rpc.onDisconnect(listener)
+    this.#onDisconnect.push(listener)
+  }
+
+  /** `listener` is told when the other node and this one could not agree on keys; ZeroMQ tries again by itself. */
+  onRefused(listener: (failure: Failure) => void): void {
+    this.#onRefused.push(listener)
   }
 
   /** Ends all calls in progress with `unreachable`: the node was found dead. */
   abandon(): void {
-    const reason = new Failure('unreachable', `${this.address} does not answer`)
-    for (const call of [...this.#calls]) call.abort(reason)
+    this.#endCalls(new Failure('unreachable', `${this.address} does not answer`))
   }
 
   /** Notes wrong bytes. */
@@ -176,7 +202,7 @@ export class Peer {
   }
 
   get traffic(): { sent: number; received: number } {
-    return { sent: this.#rpc.bytesSent, received: this.#rpc.bytesReceived }
+    return { sent: this.#past.sent + this.#rpc.bytesSent, received: this.#past.received + this.#rpc.bytesReceived }
   }
 
   close(): Promise<void> {
@@ -186,6 +212,8 @@ export class Peer {
 
   // Not AbortSignal.any: on Node 20 it keeps every combined signal for as long as its sources live.
   async #call(method: string, args: unknown[], options: CallOptions = {}): Promise<Reply> {
+    if (this.#unkeyed) throw this.#unkeyed
+    if (this.#refusal) this.#connectAnew(this.#refusal)
     const call = new AbortController()
     const parent = options.signal
     const onParentAbort = () => call.abort(parent?.reason)
@@ -200,6 +228,39 @@ export class Peer {
     }
   }
 
+  #connect(): RpcClient {
+    const { host, port } = splitAddress(this.address)
+    const rpc = new RpcClient(addressOf(host, port), { clock: this.#clock, curve: this.#curve })
+    rpc.onDisconnect(() => {
+      for (const listener of this.#onDisconnect) listener()
+    })
+    rpc.onRefused((why) => {
+      if (rpc === this.#rpc) this.#refused(refusal(this.address, why, this.#curve?.keys.publicKey))
+    })
+    return rpc
+  }
+
+  /** The other side may have changed its mind; it is asked again, but not all the time. Throws the refusal meanwhile. */
+  #connectAnew({ failure, at }: { failure: Failure; at: number }): void {
+    if (this.#clock.now() - at < refusedPauseMs) throw failure
+    const old = this.#rpc
+    this.#past.sent += old.bytesSent
+    this.#past.received += old.bytesReceived
+    this.#refusal = undefined
+    this.#rpc = this.#connect()
+    void old.close()
+  }
+
+  #refused(failure: Failure): void {
+    this.#refusal = { failure, at: this.#clock.now() }
+    this.#endCalls(failure)
+    for (const listener of this.#onRefused) listener(failure)
+  }
+
+  #endCalls(reason: Failure): void {
+    for (const call of [...this.#calls]) call.abort(reason)
+  }
+
   #checked<S extends v.GenericSchema>(schema: S, reply: Reply): v.InferOutput<S> {
     return parseReply(schema, reply.value, this.address)
   }
@@ -207,4 +268,24 @@ export class Peer {
 
 function joined(frames: Uint8Array[]): Uint8Array | undefined {
   return frames.length > 1 ? Buffer.concat(frames) : frames[0]
+}
+
+/** A node with keys does not talk to one that it cannot know. */
+function unkeyed(address: Address): Failure {
+  return new Failure(
+    'refused',
+    `this node has keys, so it must know the key of ${address}; give it as tcp://KEY@HOST:PORT or with --master-key`,
+  )
+}
+
+function refusal(address: Address, why: 'auth' | 'keys', own: Uint8Array | undefined): Failure {
+  if (own === undefined)
+    return new Failure('refused', `${address} talks only to nodes with keys; give its key as tcp://KEY@HOST:PORT`)
+  const key = Buffer.from(own).toString('base64url')
+  return new Failure(
+    'refused',
+    why === 'auth'
+      ? `${address} does not admit the key ${key}; ask its operator for a line in the file of --allow`
+      : `${address} does not show the key that its address names; check the key, and that the node runs with --keyfile`,
+  )
 }

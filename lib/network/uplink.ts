@@ -52,6 +52,7 @@ export class Uplink implements Closeable {
   #closed = false
   #loop: Promise<void> | undefined
   #saidWaiting = false
+  #refusal: Failure | undefined
 
   constructor(options: UplinkOptions) {
     this.#options = options
@@ -105,6 +106,11 @@ export class Uplink implements Closeable {
       signal?.addEventListener('abort', onAbort, { once: true })
       this.#waiting.add(done)
     })
+  }
+
+  /** Why the master that was tried last did not take this node, if it said so. */
+  get refusal(): Failure | undefined {
+    return this.#refusal
   }
 
   /** Somebody finds this address slow or silent: it is pinged, and left if it is the master and does not answer. */
@@ -186,6 +192,7 @@ export class Uplink implements Closeable {
       this.#current = { address, lease: reply.lease, leaseMs: reply.leaseMs }
       this.#renewAt = clock.now() + reply.leaseMs / 3
       this.#trials.delete(address)
+      this.#refusal = undefined
       this.#roundFailures = 0
       this.#saidWaiting = false
       // Who is above a master is best known by that master; what was configured stays.
@@ -204,9 +211,14 @@ export class Uplink implements Closeable {
       return true
     } catch (error) {
       this.#trialFailed(address)
-      if (isFailure(error, 'refused')) log.error(`${address} refuses this node: ${error.message}`)
+      if (isFailure(error, 'refused')) this.#sayRefused(error)
       return false
     }
+  }
+
+  #sayRefused(failure: Failure): void {
+    if (this.#refusal?.message !== failure.message) this.#options.log.error(failure.message)
+    this.#refusal = failure
   }
 
   async #renew(registration: Registration): Promise<void> {

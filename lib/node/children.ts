@@ -9,7 +9,7 @@ import type { NodeStats } from '../network/contract.ts'
 import { Directory } from '../network/directory.ts'
 import { type Lease, Leases } from '../network/leases.ts'
 import type { Peers } from '../network/peers.ts'
-import type { Address } from '../stream/address.ts'
+import { type Address, splitAddress } from '../stream/address.ts'
 
 export interface ChildrenOptions {
   clock: Clock
@@ -25,6 +25,8 @@ export class Children implements Closeable {
   readonly #options: ChildrenOptions
   readonly #leases = new Leases(limits.leaseMs)
   readonly #replaced = new Set<string>()
+  /** Keys by name. */
+  readonly #pins = new Map<string, string>()
   readonly #calling = new SingleFlight<Address, boolean>()
   #cancelSweep = () => {}
 
@@ -34,7 +36,7 @@ export class Children implements Closeable {
   }
 
   /** Takes a child; one that passes chunks on is called at its address first, so that siblings are sent to it in time. */
-  async register(child: { name: string; address?: Address | undefined }): Promise<Lease> {
+  async register(child: { name: string; address?: Address | undefined }, key?: Buffer): Promise<Lease> {
     const { clock, log, self, chain } = this.#options
     if (this.#leases.size >= limits.childrenPerNode) {
       throw new Failure('over-limit', `this node has ${limits.childrenPerNode} children and takes no more`)
@@ -45,6 +47,7 @@ export class Children implements Closeable {
         `${child.address} is a master of this node; registering it as a child would close a circle`,
       )
     }
+    if (key) this.#checkKey(child, key)
     const id = randomBytes(12).toString('base64url')
     const { lease, replaced } = this.#leases.grant(id, { name: child.name, address: child.address }, clock.now())
     for (const old of replaced) {
@@ -61,6 +64,30 @@ export class Children implements Closeable {
         )
     }
     return lease
+  }
+
+  /** A name belongs to the key that it first came with; and who comes with a key must show the same at its address. */
+  #checkKey({ name, address }: { name: string; address?: Address | undefined }, key: Buffer): void {
+    const shown = key.toString('base64url')
+    const pinned = this.#pins.get(name) ?? shown
+    if (pinned !== shown) {
+      throw new Failure(
+        'refused',
+        `the name ${name} belongs to the key ${pinned}, and ${shown} may not take it; choose another name, or restart this node if the key was changed on purpose`,
+      )
+    }
+    if (address !== undefined && !splitAddress(address).key?.equals(key)) {
+      throw new Failure(
+        'refused',
+        `${name} registered with the key ${shown}, but its address ${address} does not name that key`,
+      )
+    }
+    this.#pins.delete(name)
+    this.#pins.set(name, shown)
+    for (const oldest of this.#pins.keys()) {
+      if (this.#pins.size <= limits.childrenPerNode * 4) break
+      this.#pins.delete(oldest)
+    }
   }
 
   /** The lease; throws `lease-lost` when it ended. */

@@ -1,13 +1,14 @@
 import { type Clock, systemClock } from '../base/clock.ts'
 import type { Lifecycle } from '../base/lifecycle.ts'
 import type { Logger } from '../base/log.ts'
-import type { NodeStats } from '../network/contract.ts'
+import type { Method, NodeStats } from '../network/contract.ts'
 import type { Peers } from '../network/peers.ts'
 import type { Traffic } from '../network/traffic.ts'
 import type { Uploads } from '../store/uploads.ts'
 import { type Address, addressOf, splitAddress } from '../stream/address.ts'
-import { RpcServer } from '../zerorpc/index.ts'
-import { authorisePublisher, type Publishers } from './authorise.ts'
+import { type KeyPair, RpcServer } from '../zerorpc/index.ts'
+import type { Admission } from './admission.ts'
+import { authorise, type Publishers } from './authorise.ts'
 import { Children } from './children.ts'
 import { peakMemoryBytes } from './memory.ts'
 import { addressTowards, bindsEverywhere, firstOwnAddress, isLoopback } from './own-address.ts'
@@ -38,8 +39,11 @@ export interface ListenOptions {
   ip: string
   port: number
   masters?: Address[]
-  /** Who may publish here; default `loopback`. */
+  /** Who may publish at a node without keys; default `loopback`. */
   publishers?: Publishers
+  /** Own keys: nobody connects but who is admitted. */
+  keys?: KeyPair
+  admission?: Admission
   log: Logger
   clock?: Clock
 }
@@ -67,7 +71,7 @@ export class Node implements RunningNode {
     this.#children = lifecycle.own(
       new Children({ clock, log, peers, self: () => this.#address, chain: () => provider.chain }),
     )
-    const publishing = new Publishing({ authorise: (peer) => this.#authorise(peer), uploads: parts.uploads, traffic })
+    const publishing = new Publishing({ uploads: parts.uploads, traffic })
     const service = new Service({
       name,
       provider,
@@ -76,8 +80,12 @@ export class Node implements RunningNode {
       traffic,
       clock,
       stats: () => this.stats(),
+      authorise: (method, key) => this.#authorise(method, key),
+      roleOf: (key) => options.admission?.find(key)?.role,
     })
-    this.#server = lifecycle.own(new RpcServer({ clock, name, methods: service.methods() }))
+    const { keys, admission } = options
+    const curve = keys && { keys, admits: (key: Buffer, from: string) => admission?.admits(key, from) ?? false }
+    this.#server = lifecycle.own(new RpcServer({ clock, name, methods: service.methods(), curve }))
   }
 
   get address(): Address {
@@ -85,11 +93,15 @@ export class Node implements RunningNode {
   }
 
   async listen(): Promise<void> {
-    const { ip, port, masters = [] } = this.#options
+    const { ip, port, masters = [], keys, log } = this.#options
     const endpoint = await this.#server.bind(addressOf(ip, port))
     this.#isOnLoopback = isLoopback(splitAddress(endpoint).host)
     const host = bindsEverywhere(ip) ? await this.#reachableHost(masters) : ip
-    this.#address = addressOf(host, splitAddress(endpoint).port)
+    this.#address = addressOf(host, splitAddress(endpoint).port, keys?.publicKey)
+    if (!keys && !this.#isOnLoopback)
+      log.warn(
+        `ANYBODY WHO REACHES ${this.#address} MAY CONNECT: this node has no keys; make them with peerstreamer keygen`,
+      )
   }
 
   stats(): NodeStats {
@@ -101,6 +113,7 @@ export class Node implements RunningNode {
     return {
       name: this.#options.name,
       role: this.#role,
+      admission: this.#options.keys ? 'keys' : 'open',
       address: this.#address,
       uptimeSeconds: Math.round((this.#clock.now() - this.#startedAt) / 1000),
       wallTimeMs: this.#clock.wallTimeMs(),
@@ -126,11 +139,11 @@ export class Node implements RunningNode {
     await this.#parts.lifecycle.close()
   }
 
-  #authorise(peer: string): void {
-    const { name, publishers = 'loopback' } = this.#options
-    authorisePublisher({ peer, isOnLoopback: this.#isOnLoopback }, { name, role: this.#role, publishers })
+  #authorise(method: Method, key: Buffer | undefined): void {
+    const { name, publishers = 'loopback', admission } = this.#options
+    const admitted = admission && { role: admission.find(key)?.role }
+    authorise({ admitted, isOnLoopback: this.#isOnLoopback }, method, { name, role: this.#role, publishers })
   }
-
   async #reachableHost(masters: Address[]): Promise<string> {
     const [master] = masters
     return (master === undefined ? undefined : await addressTowards(master)) ?? firstOwnAddress()

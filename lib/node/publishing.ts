@@ -5,8 +5,6 @@ import type { Uploads } from '../store/uploads.ts'
 import type { CallContext } from '../zerorpc/index.ts'
 
 export interface PublishingOptions {
-  /** Throws `refused` unless the connection may publish here. */
-  authorise(peer: string): void
   /** A relay has none, and admits nobody. */
   uploads: Uploads | undefined
   traffic: Traffic
@@ -20,34 +18,33 @@ export class Publishing {
     this.#options = options
   }
 
-  async check([name, key, options]: Arguments<'publishCheck'>, context: CallContext): Promise<{ epoch: number }> {
-    return this.#admitted(context).check(name, Buffer.from(key, 'base64url'), options)
+  async check([name, key, options]: Arguments<'publishCheck'>): Promise<{ epoch: number }> {
+    return this.#uploads().check(name, Buffer.from(key, 'base64url'), options)
   }
 
-  async begin([descriptor, contentDigest, options]: Arguments<'publish'>, context: CallContext): Promise<PublishReply> {
-    return this.#admitted(context).begin(descriptor, contentDigest, options)
+  async begin([descriptor, contentDigest, options]: Arguments<'publish'>): Promise<PublishReply> {
+    return this.#uploads().begin(descriptor, contentDigest, options)
   }
 
-  async pages([id, from, pages]: Arguments<'publishPages'>, context: CallContext): Promise<null> {
-    await this.#admitted(context).get(id).addPages(from, pages)
+  async pages([id, from, pages]: Arguments<'publishPages'>): Promise<null> {
+    await this.#uploads().get(id).addPages(from, pages)
     return null
   }
 
   async chunks([id, first, count, data]: Arguments<'publishChunks'>, context: CallContext): Promise<null> {
     const bytes = data ?? joined(context.payload)
-    await this.#admitted(context).get(id).addChunks(first, count, bytes)
+    await this.#uploads().get(id).addChunks(first, count, bytes)
     this.#options.traffic.uploaded(bytes.length, count)
     return null
   }
 
-  async end([id]: Arguments<'publishEnd'>, context: CallContext): Promise<null> {
-    await this.#admitted(context).end(id)
+  async end([id]: Arguments<'publishEnd'>): Promise<null> {
+    await this.#uploads().end(id)
     return null
   }
 
-  #admitted({ peer }: CallContext): Uploads {
-    const { authorise, uploads } = this.#options
-    authorise(peer)
+  #uploads(): Uploads {
+    const { uploads } = this.#options
     if (!uploads) throw new Failure('refused', 'this node takes no streams')
     return uploads
   }

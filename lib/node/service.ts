@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { Deadline } from '../base/deadline.ts'
 import { Failure, isFailure } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
+import type { Role } from '../network/allow-list.ts'
 import {
   type Arguments,
   argumentSchemas,
@@ -20,6 +21,7 @@ import type { Run } from '../stream/runs.ts'
 import { runAt } from '../stream/runs.ts'
 import type { KnownStream } from '../transfer/known-stream.ts'
 import { type CallContext, type Handler, WithPayload } from '../zerorpc/index.ts'
+import { authoriseSibling } from './authorise.ts'
 import type { Children } from './children.ts'
 import type { Provider } from './provider.ts'
 import type { Publishing } from './publishing.ts'
@@ -32,6 +34,10 @@ export interface ServiceOptions {
   traffic: Traffic
   clock: Clock
   stats: () => NodeStats
+  /** Throws `refused` unless who has the key may call the method. */
+  authorise(method: Method, key: Buffer | undefined): void
+  /** The role in which a key is admitted; undefined where nodes have no keys. */
+  roleOf(key: Buffer | undefined): Role | undefined
 }
 
 type MethodHandler<M extends Method> = (args: Arguments<M>, context: CallContext) => unknown
@@ -54,15 +60,15 @@ export class Service {
       pages: (args) => this.#pages(args),
       get: (args, context) => this.#get(args, context),
       query: (args) => this.#query(args),
-      register: ([node]) => this.#register(node),
+      register: (args, context) => this.#register(args, context),
       renew: ([lease]) => this.#renew(lease),
       report: (args) => this.#report(args),
       leave: ([lease]) => this.#leave(lease),
-      publishCheck: (args, context) => publishing.check(args, context),
-      publish: (args, context) => publishing.begin(args, context),
-      publishPages: (args, context) => publishing.pages(args, context),
+      publishCheck: (args) => publishing.check(args),
+      publish: (args) => publishing.begin(args),
+      publishPages: (args) => publishing.pages(args),
       publishChunks: (args, context) => publishing.chunks(args, context),
-      publishEnd: (args, context) => publishing.end(args, context),
+      publishEnd: (args) => publishing.end(args),
       stats: () => this.#options.stats(),
       ping: () => ({ name: this.#options.name }),
     }
@@ -70,9 +76,16 @@ export class Service {
     return new Map(
       methods.map((method) => [
         method,
-        { ...methodDocs[method], handle: checkedHandler(method, handlers[method] as MethodHandler<Method>) },
+        { ...methodDocs[method], handle: this.#checked(method, handlers[method] as MethodHandler<Method>) },
       ]),
     )
+  }
+
+  #checked(method: Method, handle: MethodHandler<Method>): Handler {
+    return (args, context) => {
+      this.#options.authorise(method, context.key)
+      return handle(parseArguments(method, args), context)
+    }
   }
 
   #list(): Promise<StreamRow[]> {
@@ -156,9 +169,10 @@ export class Service {
     return parts
   }
 
-  async #register(node: { name: string; address?: string | undefined }): Promise<RegisterReply> {
-    const { children, provider, name } = this.#options
-    const lease = await children.register(node)
+  async #register([node]: Arguments<'register'>, { key }: CallContext): Promise<RegisterReply> {
+    const { children, provider, name, roleOf } = this.#options
+    if (node.address !== undefined) authoriseSibling(roleOf(key), node.name)
+    const lease = await children.register(node, key)
     return { lease: lease.id, leaseMs: limits.leaseMs, name, chain: [...provider.chain] }
   }
 
@@ -201,10 +215,6 @@ export class Service {
     }
     return stream
   }
-}
-
-function checkedHandler(method: Method, handle: MethodHandler<Method>): Handler {
-  return (args, context) => handle(parseArguments(method, args), context)
 }
 
 function sliceOf(

@@ -15,6 +15,8 @@ import { Fetcher } from '../transfer/fetcher.ts'
 import { Prefetcher } from '../transfer/prefetcher.ts'
 import { RemoteStreams } from '../transfer/remote-streams.ts'
 import { RunCache } from '../transfer/run-cache.ts'
+import type { KeyPair } from '../zerorpc/index.ts'
+import { Admission } from './admission.ts'
 import type { Publishers } from './authorise.ts'
 import { Holdings } from './holdings.ts'
 import { Node, type RunningNode } from './node.ts'
@@ -28,6 +30,10 @@ export interface NodeOptions {
   /** 0 takes a free one. */
   port: number
   log: Logger
+  /** Own keys: connections are encrypted, and only keys in the file `allow` are admitted. */
+  keys?: KeyPair | undefined
+  /** File with a line `KEY ROLE LABEL` for each key; needed with keys. */
+  allow?: string | undefined
   /** Makes the node a source. */
   videoDatabase?: string
   /** Makes the node a relay, together with `masters`. */
@@ -60,15 +66,31 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   }
 }
 
+/** Keys without a list would admit nobody, a list without keys anybody: both are a slip. */
+async function openAdmission(options: NodeOptions, lifecycle: Lifecycle): Promise<Admission | undefined> {
+  const { keys, allow, log, clock = systemClock } = options
+  if (!keys && allow === undefined) return undefined
+  if (!keys)
+    throw new Failure('bad-argument', '--allow needs --keyfile: without keys of its own a node cannot tell who calls')
+  if (allow === undefined)
+    throw new Failure(
+      'bad-argument',
+      '--keyfile needs --allow FILE, with a line "KEY ROLE LABEL" for each key that may connect',
+    )
+  return lifecycle.own(await Admission.open(allow, { clock, log }))
+}
+
 async function startSource(options: NodeOptions, directory: string, lifecycle: Lifecycle): Promise<RunningNode> {
   const database = lifecycle.own(await VideoDatabase.open(directory, { create: false }))
   const traffic = new Traffic()
-  const peers = lifecycle.own(new Peers(options.clock ?? systemClock))
+  const admission = await openAdmission(options, lifecycle)
+  const { keys, log } = options
+  const peers = lifecycle.own(new Peers(options.clock ?? systemClock, { keys, log }))
   const provider = new SourceProvider(database, (bytes) => {
     traffic.bytesFrom.store += bytes
   })
   const uploads = lifecycle.own(await Uploads.open({ database, clock: options.clock ?? systemClock, log: options.log }))
-  const node = new Node('source', options, { provider, peers, traffic, uploads, lifecycle })
+  const node = new Node('source', { ...options, admission }, { provider, peers, traffic, uploads, lifecycle })
   await node.listen()
   return node
 }
@@ -82,7 +104,8 @@ async function startRelay(options: NodeOptions, lifecycle: Lifecycle): Promise<R
   const store = lifecycle.own(await LevelChunkStore.open(chunkDirectory, { capacityBytes, clock, log }))
   const traffic = new Traffic()
   const cache = new RunCache(limits.cacheBytes)
-  const peers = lifecycle.own(new Peers(clock))
+  const admission = await openAdmission(options, lifecycle)
+  const peers = lifecycle.own(new Peers(clock, { keys: options.keys, log }))
   const uplink = new Uplink({
     self: { name: options.name, address: () => node.address },
     masters,
@@ -105,7 +128,7 @@ async function startRelay(options: NodeOptions, lifecycle: Lifecycle): Promise<R
   })
   lifecycle.own(uplink)
   const provider = new RelayProvider({ uplink, streams, prefetcher, store, cache, traffic })
-  const node = new Node('relay', options, { provider, peers, traffic, lifecycle })
+  const node = new Node('relay', { ...options, admission }, { provider, peers, traffic, lifecycle })
   await node.listen()
   uplink.start()
   return node

@@ -7,6 +7,7 @@ import { VideoDatabase } from '../store/video-database.ts'
 import type { Address } from '../stream/address.ts'
 import type { Descriptor } from '../stream/descriptor.ts'
 import type { Signer } from '../stream/signing.ts'
+import type { KeyPair } from '../zerorpc/index.ts'
 import { type HandedOver, handOver } from './hand-over.ts'
 import { isPublishedAs } from './same-content.ts'
 import { inWorkFolder } from './work-folder.ts'
@@ -20,6 +21,8 @@ export interface PublishOptions {
   format: SplitOptions['format']
   replace: boolean
   signer: Signer
+  /** Own keys, for a source that admits only known ones. */
+  keys?: KeyPair | undefined
   signal: AbortSignal
   clock?: Clock
   chance?: Chance
@@ -43,7 +46,7 @@ const callTimeoutMs = 5000
 export async function publish(options: PublishOptions): Promise<PublishSummary> {
   const { path, to, name, limit, format, replace, signer, signal, onProgress, onReencode } = options
   const { clock = systemClock, chance = systemChance } = options
-  const source = new Peer(to, clock)
+  const source = new Peer(to, clock, options.keys)
   try {
     // Before the work of cutting: whether it would be in vain.
     const { epoch } = await checkFirst(source, options)

@@ -23,7 +23,7 @@ export function parseLink(text: string, what = 'the link'): Link {
   return {
     address: parseAddress(address, what),
     name: name ? parseName(name, `the name in ${what}`) : undefined,
-    key: key === undefined ? undefined : parseKey(key, what),
+    key: key === undefined ? undefined : parseKey(key, `what follows # in ${what}`),
   }
 }
 
@@ -31,12 +31,13 @@ export function formatLink(address: Address, name: string, key: PublicKey): stri
   return `${address}/${name}#${key.toString('base64url')}`
 }
 
-function parseKey(text: string, what: string): PublicKey {
+/** A public key in base64url. */
+export function parseKey(text: string, what: string): PublicKey {
   const key = Buffer.from(text, 'base64url')
   if (!/^[A-Za-z0-9_-]+$/.test(text) || key.length !== publicKeyBytes) {
     throw new Failure(
       'bad-argument',
-      `expected the key in ${what} to be 43 letters, digits, "-" or "_" (32 bytes), got "${text.slice(0, 80)}"`,
+      `expected ${what} to be a key of 43 letters, digits, "-" or "_" (32 bytes), got "${text.slice(0, 80)}"`,
     )
   }
   return key

@@ -16,6 +16,7 @@ import type { KnownStream } from '../transfer/known-stream.ts'
 import { Prefetcher, runKey } from '../transfer/prefetcher.ts'
 import { RemoteStreams } from '../transfer/remote-streams.ts'
 import { RunCache } from '../transfer/run-cache.ts'
+import type { KeyPair } from '../zerorpc/index.ts'
 import type { Output } from './output.ts'
 import { type Pace, Pacer } from './pacing.ts'
 import { chunkAfterBytes, type From, indexOf } from './position.ts'
@@ -36,6 +37,8 @@ export interface StreamOptions {
   /** Bytes that the output holds already; it is cut to whole chunks and continued. */
   resumeFrom?: number
   signal?: AbortSignal
+  /** Own keys, for nodes that admit only known ones; default: fresh ones where the address names a key. */
+  keys?: KeyPair | undefined
   onProgress?(progress: StreamProgress): void
   log?: Logger
   clock?: Clock
@@ -103,7 +106,7 @@ class Streamer {
     this.#options = options
     this.#clock = clock
     this.#signal = options.signal ?? new AbortController().signal
-    const peers = lifecycle.own(new Peers(clock))
+    const peers = lifecycle.own(new Peers(clock, { keys: options.keys }))
     const self = { name: `streamer-${randomBytes(6).toString('hex')}` }
     this.#uplink = lifecycle.own(new Uplink({ self, masters: [source.address], peers, clock, chance, log }))
     this.#streams = new RemoteStreams({ uplink: this.#uplink, peers, store: new MemoryManifestStore(), clock, log })
@@ -157,7 +160,8 @@ class Streamer {
     this.#uplink.start()
     const limit = new AbortController()
     const cancel = this.#clock.after(connectMs, () => {
-      limit.abort(new Failure('unreachable', `${source.address} does not answer; is a node running there?`))
+      const silent = new Failure('unreachable', `${source.address} does not answer; is a node running there?`)
+      limit.abort(this.#uplink.refusal ?? silent)
     })
     const onAbort = () => limit.abort(this.#signal.reason)
     this.#signal.addEventListener('abort', onAbort, { once: true })
