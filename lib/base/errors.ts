@@ -32,6 +32,7 @@ export const errorCodes = {
   remote: { exit: 1, means: 'the called node failed while it worked on the call' },
   'lease-lost': { exit: 1, means: 'the master does not know the lease (any more); register anew' },
   refused: { exit: 16, means: 'the node does not admit this caller or this request' },
+  'bad-key': { exit: 18, means: 'a content key is missing, or does not decrypt the stream' },
   'output-failed': { exit: 17, means: 'the output file, pipe or player cannot be written to' },
   internal: { exit: 70, means: 'a fault of peerstreamer itself; please report it' },
 } as const

@@ -4,6 +4,7 @@ import type { Publishers } from '../node/authorise.ts'
 import { type NodeOptions, startNode } from '../node/start.ts'
 import { parseAddress, withKey } from '../stream/address.ts'
 import { parseKey } from '../stream/links.ts'
+import { curveKeyBytes } from '../zerorpc/index.ts'
 import type { Command } from './command.ts'
 import { openKeys } from './keys.ts'
 import { createLogger, type LogLevel } from './log.ts'
@@ -106,7 +107,9 @@ export function roleOf(args: NodeArguments): Role {
   if (master === undefined) throw new Failure('bad-argument', 'a relay needs --master tcp://HOST:PORT')
   const parsed = parseAddress(master, '--master')
   const masters = [
-    args['master-key'] === undefined ? parsed : withKey(parsed, parseKey(args['master-key'], '--master-key')),
+    args['master-key'] === undefined
+      ? parsed
+      : withKey(parsed, parseKey(args['master-key'], curveKeyBytes, '--master-key')),
     ...supermaster.map((address) => parseAddress(address, '--supermaster')),
   ]
   return { relay: { chunkDirectory: chunkdirectory, masters, capacityBytes: parseSize(args.capacity, '--capacity') } }

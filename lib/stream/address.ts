@@ -13,13 +13,18 @@ export function parseAddress(text: string, what = 'the address'): Address {
   if (!match || port < 1 || port > 65535) {
     throw new Failure(
       'bad-argument',
-      `expected ${what} to be like tcp://127.0.0.1:8001 or tcp://KEY@127.0.0.1:8001, got "${text.slice(0, 200)}"`,
+      `expected ${what} to be like tcp://127.0.0.1:8001 or tcp://KEY@127.0.0.1:8001, got "${withoutSecrets(text)}"`,
     )
   }
   return `tcp://${match[1] ?? ''}${(match[2] ?? '').toLowerCase()}:${port}`
 }
 
 const pattern = /^tcp:\/\/([A-Za-z0-9_-]{43}@)?(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]{1,253}):(\d{1,5})$/
+
+/** Text that was to be an address or link, as it may be shown: what is behind `#` may hold a content key. */
+export function withoutSecrets(text: string): string {
+  return text.replace(/#.*/s, '#...').slice(0, 200)
+}
 
 /** `key`: the CURVE public key that the node must show, 32 bytes. */
 export function addressOf(host: string, port: number, key?: Uint8Array): Address {

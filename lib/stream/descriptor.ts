@@ -2,6 +2,7 @@ import { decode, encode } from '@msgpack/msgpack'
 import * as v from 'valibot'
 import { Failure } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
+import { initOverheadBytes, tagBytes } from './content.ts'
 import { parseName } from './names.ts'
 import { checkSeal, type Signed, type SignedKind, seal } from './signed.ts'
 import { type PublicKey, type Signer, Verifier } from './signing.ts'
@@ -34,10 +35,12 @@ const fieldsSchema = v.object({
   format: v.picklist(['fmp4', 'bytes']),
   /** Ending of the media file, such as `mp4`; empty when it has none. */
   ending: v.pipe(v.string(), v.regex(/^[A-Za-z0-9]{0,16}$/)),
-  /** The init segment; empty for `bytes`. */
+  /** The init segment; empty for `bytes`. Of an encrypted stream: nonce, ciphertext and tag. */
   init: bytes,
+  /** Whether init segment and chunks are encrypted; left out when not. */
+  encrypted: v.optional(v.boolean()),
   tracks: v.pipe(v.array(trackSchema), v.maxLength(16)),
-  /** For on-demand: how many chunks there are, their bytes without the init segment, and how long they play (0 for `bytes`). */
+  /** For on-demand: how many chunks there are, their bytes as stored and without the init segment, and how long they play (0 for `bytes`). */
   chunkCount: count,
   chunkBytes: count,
   durationMs: v.pipe(v.number(), v.minValue(0)),
@@ -98,6 +101,10 @@ export class Descriptor {
     return this.fields.init
   }
 
+  get isEncrypted(): boolean {
+    return this.fields.encrypted === true
+  }
+
   get chunkCount(): number {
     return this.fields.chunkCount
   }
@@ -105,6 +112,11 @@ export class Descriptor {
   /** Bytes of the media file: init segment and chunks. */
   get mediaBytes(): number {
     return this.fields.init.length + this.fields.chunkBytes
+  }
+
+  /** Where chunk `index`, which begins at `mediaOffset` in the media file, begins in the output: that holds no nonces and tags. */
+  outputOffset(index: number, mediaOffset: number): number {
+    return this.isEncrypted ? mediaOffset - initOverheadBytes - index * tagBytes : mediaOffset
   }
 
   /** Index of the first chunk of the page that holds chunk `index`. */
@@ -123,6 +135,8 @@ function decodeFields(body: Uint8Array): DescriptorFields {
     })
     const fields = v.parse(fieldsSchema, value)
     parseName(fields.name)
+    if (fields.encrypted && fields.init.length < initOverheadBytes)
+      throw new Failure('bad-format', 'an encrypted stream has no init segment to try a key on')
     return fields
   } catch (cause) {
     throw new Failure('bad-format', 'a descriptor does not have the form it should have', { cause })

@@ -1,4 +1,5 @@
 import { Failure } from '../base/errors.ts'
+import { withoutSecrets } from './address.ts'
 
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
 export const nameRule = '1 to 128 letters, digits, ".", "_" or "-", the first a letter or digit'
@@ -6,7 +7,7 @@ export const nameRule = '1 to 128 letters, digits, ".", "_" or "-", the first a 
 /** The name of a stream or node, checked: safe as a folder name and on a page. */
 export function parseName(text: string, what = 'the name'): string {
   if (!namePattern.test(text)) {
-    throw new Failure('bad-argument', `expected ${what} to be ${nameRule}, got "${text.slice(0, 200)}"`)
+    throw new Failure('bad-argument', `expected ${what} to be ${nameRule}, got "${withoutSecrets(text)}"`)
   }
   return text
 }

@@ -2,6 +2,7 @@ import { decode, encode } from '@msgpack/msgpack'
 import { digestBytes, digestOf } from '../base/digest.ts'
 import { Failure } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
+import { nonceBytes, tagBytes } from './content.ts'
 import type { ChunkRecord, ChunkStart, TrackTimes } from './records.ts'
 import { cutRuns } from './runs.ts'
 import { checkSeal, type Signed, type SignedKind, seal } from './signed.ts'
@@ -40,6 +41,7 @@ export class Page {
   readonly #digests: Uint8Array
   readonly #starts: Uint8Array
   readonly #times: (TrackTimes[] | null)[] | undefined
+  readonly #nonces: Uint8Array | undefined
 
   private constructor(signed: Signed, columns: Columns) {
     this.signed = signed
@@ -57,6 +59,7 @@ export class Page {
     this.#digests = columns.digests
     this.#starts = columns.starts
     this.#times = columns.times
+    this.#nonces = columns.nonces
     this.runStarts = cutRuns(columns.sizes, limits.runBytes)
   }
 
@@ -72,6 +75,7 @@ export class Page {
       Buffer.concat(records.map((record) => record.digest)),
       Uint8Array.from(records, (record) => record.start),
       times,
+      records.some((record) => record.nonce) ? Buffer.concat(records.map((record) => record.nonce ?? noNonce)) : null,
     ])
     return new Page(seal(kind, body, signer), decodeColumns(body))
   }
@@ -116,6 +120,7 @@ export class Page {
       digest: this.#digests.subarray(at * digestBytes, (at + 1) * digestBytes),
       start: (this.#starts[at] ?? 0) as ChunkStart,
       times: this.#times?.[at] ?? [],
+      nonce: this.#nonces?.subarray(at * nonceBytes, (at + 1) * nonceBytes),
     }
   }
 
@@ -141,7 +146,11 @@ interface Columns extends PageHead {
   digests: Uint8Array
   starts: Uint8Array
   times: (TrackTimes[] | null)[] | undefined
+  nonces: Uint8Array | undefined
 }
+
+/** Chunks of a stream are encrypted all or none; a page that mixes them is refused when it is decoded. */
+const noNonce = new Uint8Array()
 
 type TimesRow = [number, number, number, number, number]
 
@@ -156,8 +165,10 @@ function decodeColumns(body: Uint8Array): Columns {
   } catch (cause) {
     throw wrongPage('is not msgpack', cause)
   }
-  if (!Array.isArray(value) || value.length !== 5 || !Array.isArray(value[0])) throw wrongPage('is not five columns')
-  const [head, sizeBytes, digests, starts, times] = value as unknown[]
+  if (!Array.isArray(value) || (value.length !== 5 && value.length !== 6) || !Array.isArray(value[0]))
+    throw wrongPage('is not six columns')
+  // Pages made before streams could be encrypted end before the nonces.
+  const [head, sizeBytes, digests, starts, times, nonces = null] = value as unknown[]
   const [streamId, epoch, first, offset, last] = head as unknown[]
   if (!(streamId instanceof Uint8Array) || streamId.length !== digestBytes) throw wrongPage('has no stream id')
   if (!isCount(epoch) || !isCount(first) || !isCount(offset) || typeof last !== 'boolean')
@@ -170,9 +181,17 @@ function decodeColumns(body: Uint8Array): Columns {
     throw wrongPage('has columns of unequal length')
   }
   const sizes = new Uint32Array(new Uint8Array(sizeBytes).buffer)
-  if (sizes.some((size) => size === 0 || size > limits.chunkBytes)) throw wrongPage('has a chunk of a forbidden size')
+  if (nonces !== null && (!(nonces instanceof Uint8Array) || nonces.length !== count * nonceBytes))
+    throw wrongPage('has a wrong column of nonces')
+  const leastBytes = nonces === null ? 1 : tagBytes + 1
+  if (sizes.some((size) => size < leastBytes || size > limits.chunkBytes))
+    throw wrongPage('has a chunk of a forbidden size')
   if (starts.some((start) => start > 2)) throw wrongPage('has an unknown flag')
-  return { streamId, epoch, first, offset, last, sizes, digests, starts, times: decodeTimes(times, count) }
+  return {
+    ...{ streamId, epoch, first, offset, last, sizes, digests, starts },
+    times: decodeTimes(times, count),
+    nonces: nonces ?? undefined,
+  }
 }
 
 function decodeTimes(times: unknown, count: number): (TrackTimes[] | null)[] | undefined {

@@ -25,8 +25,11 @@ export interface TrackTimes {
 /** What is known of one chunk before its bytes are fetched. */
 export interface ChunkRecord {
   sizeBytes: number
+  /** Of the bytes as stored: of an encrypted stream, of ciphertext and tag. */
   digest: Uint8Array
   start: ChunkStart
   /** Empty when no fragment starts in the chunk, and for `bytes`. */
   times: TrackTimes[]
+  /** What the chunk is encrypted with beside the key; undefined when it is not encrypted. See content.ts. */
+  nonce?: Uint8Array
 }

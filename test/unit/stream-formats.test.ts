@@ -1,11 +1,13 @@
-import { encode } from '@msgpack/msgpack'
+import { decode, encode } from '@msgpack/msgpack'
 import { expect } from 'chai'
 import { Failure } from '../../lib/base/errors.ts'
+import { parseAddress } from '../../lib/stream/address.ts'
+import { ContentCipher, initOverheadBytes, newContentKey, nonceBytes, tagBytes } from '../../lib/stream/content.ts'
 import { Descriptor } from '../../lib/stream/descriptor.ts'
 import { formatLink, parseLink } from '../../lib/stream/links.ts'
 import { nameFrom, parseName } from '../../lib/stream/names.ts'
 import { Page } from '../../lib/stream/page.ts'
-import { chunkStart } from '../../lib/stream/records.ts'
+import { type ChunkRecord, chunkStart } from '../../lib/stream/records.ts'
 import { runAt } from '../../lib/stream/runs.ts'
 import { seal } from '../../lib/stream/signed.ts'
 import { Signer } from '../../lib/stream/signing.ts'
@@ -59,6 +61,40 @@ describe('a page', () => {
     expect(page.record(0).times).to.deep.equal(times)
     expect(page.record(0).start).to.equal(chunkStart.keyframe)
     expect(page.record(1).times).to.deep.equal([])
+  })
+
+  it('keeps the nonces of encrypted chunks, of all or of none', () => {
+    const nonces = [Buffer.alloc(nonceBytes, 1), Buffer.alloc(nonceBytes, 2)]
+    const page = pageOf([{ nonce: nonces[0] }, { nonce: nonces[1] }])
+    const opened = Page.open(page.signed, Descriptor.make(fields, signer).verifier, { stream: page.stream, of: 'film' })
+    expect([0, 1].map((index) => Buffer.from(opened.record(index).nonce ?? []))).to.deep.equal(nonces)
+    expect(pageOf([{}, {}]).record(1).nonce).to.equal(undefined)
+    expect(codeOf(() => pageOf([{ nonce: nonces[0] }, {}]))).to.equal('bad-format')
+    expect(
+      codeOf(() => pageOf([{ nonce: nonces[0], sizeBytes: tagBytes }])),
+      'a chunk that is all tag',
+    ).to.equal('bad-format')
+  })
+
+  it('is valid without the column of nonces, as pages were before, and with no other number of columns', () => {
+    const { verifier, stream } = Descriptor.make(fields, signer)
+    const { page, chunks } = makePage(3, 50)
+    const columns = decode(page.signed.body) as unknown[]
+    expect(columns[5]).to.equal(null)
+    const open = (body: unknown[]) =>
+      Page.open(seal('page', encode(body), signer), verifier, { stream: page.stream, of: 'film' })
+    const old = open(columns.slice(0, 5))
+    expect(old.stream).to.equal(stream)
+    expect(old.firstWrong(0, 3, Buffer.concat(chunks))).to.equal(-1)
+    expect(old.record(0).nonce).to.equal(undefined)
+    for (const body of [
+      columns.slice(0, 4),
+      [...columns, null],
+      [...columns.slice(0, 5), new Uint8Array(3 * nonceBytes - 1)],
+      [...columns.slice(0, 5), 'x'.repeat(3 * nonceBytes)],
+      [...columns.slice(0, 5), false],
+    ])
+      expect(codeOf(() => open(body))).to.equal('bad-format')
   })
 
   it('names the first wrong chunk', () => {
@@ -117,6 +153,20 @@ describe('a descriptor', () => {
     }
   })
 
+  it('says that the stream is encrypted, and is refused without what a key is tried on', () => {
+    expect(Descriptor.open(Descriptor.make(fields, signer).signed).isEncrypted).to.equal(false)
+    const plain = Descriptor.make(fields, signer)
+    const init = new ContentCipher(newContentKey(), plain).encryptInit(Buffer.from('init'))
+    const made = Descriptor.make({ ...fields, init, encrypted: true }, signer)
+    const opened = Descriptor.open(made.signed)
+    expect(opened.isEncrypted).to.equal(true)
+    expect(opened.outputOffset(0, init.length)).to.equal(4)
+    const short = Descriptor.make({ ...fields, init: init.subarray(0, initOverheadBytes - 1), encrypted: true }, signer)
+    expect(codeOf(() => Descriptor.open(short.signed))).to.equal('bad-format')
+    const wrong = { ...fields, init, encrypted: 'yes' as unknown as boolean }
+    expect(codeOf(() => Descriptor.open(Descriptor.make(wrong, signer).signed))).to.equal('bad-format')
+  })
+
   it('does not pass as a page', () => {
     const { signed, verifier, stream } = Descriptor.make(fields, signer)
     expect(codeOf(() => Page.open(signed, verifier, { stream, of: 'film' }))).to.equal('bad-signature')
@@ -162,6 +212,7 @@ describe('names and links', () => {
     expect(link.address).to.equal('tcp://127.0.0.1:7999')
     expect(link.name).to.equal('film')
     expect(link.key?.equals(signer.publicKey)).to.equal(true)
+    expect(link.contentKey).to.equal(undefined)
     expect(parseLink('tcp://[::1]:8000').address).to.equal('tcp://[::1]:8000')
     for (const bad of ['http://x:1', 'tcp://x', 'tcp://x:70000', 'tcp://x:1/a b', 'tcp://x:1/film#short']) {
       expect(
@@ -170,4 +221,48 @@ describe('names and links', () => {
       ).to.equal('bad-argument')
     }
   })
+
+  it('carry a content key behind the key, and never show it when they are wrong', () => {
+    const contentKey = newContentKey()
+    const text = formatLink('tcp://127.0.0.1:7999', 'film', signer.publicKey, contentKey)
+    expect(text).to.match(/^tcp:\/\/127\.0\.0\.1:7999\/film#[\w-]{43}\.[\w-]{43}$/)
+    const link = parseLink(text)
+    expect(link.key?.equals(signer.publicKey)).to.equal(true)
+    expect(link.contentKey?.equals(contentKey)).to.equal(true)
+    const key = signer.publicKey.toString('base64url')
+    const secret = contentKey.toString('base64url')
+    for (const bad of [
+      `tcp://x:1/film#.${secret}`,
+      `tcp://x:1/film#${key}.`,
+      `tcp://x:1/film#${key}.${secret}A`,
+      `tcp://x:1/film#${key}.${secret}.${secret}`,
+      `tcp://x:1/film#${key}${secret}`,
+      `tcp://x:1/film#${key}:${secret}`,
+      `http://x:1/film#${key}.${secret}`,
+      `tcp://x:1/fi lm#${key}.${secret}`,
+    ]) {
+      expect(() => parseLink(bad), bad)
+        .to.throw(Failure)
+        .that.satisfies(
+          ({ code, message }: Failure) => code === 'bad-argument' && !message.includes(secret.slice(0, 9)),
+        )
+    }
+    expect(() => parseAddress(text))
+      .to.throw(Failure)
+      .that.satisfies(({ message }: Failure) => !message.includes(secret))
+    expect(() => parseName(text))
+      .to.throw(Failure)
+      .that.satisfies(({ message }: Failure) => !message.includes(secret))
+  })
 })
+
+/** A page of these records, and of what they leave out. */
+function pageOf(records: Partial<ChunkRecord>[]): Page {
+  const { streamId } = Descriptor.make(fields, signer)
+  const whole = { sizeBytes: 50, digest: Buffer.alloc(32), start: chunkStart.continues, times: [] }
+  return Page.make(
+    { streamId, epoch: 1, first: 0, offset: 0, last: true },
+    records.map((record) => ({ ...whole, ...record })),
+    signer,
+  )
+}
