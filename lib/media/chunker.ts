@@ -12,9 +12,10 @@ export interface MadeChunk {
   times: TrackTimes[]
 }
 
-/** Bytes that a chunk holds at most under this limit. */
-export function sizeLimit(limit: ChunkLimit): number {
-  return 'sizeBytes' in limit ? Math.min(limit.sizeBytes, limits.chunkBytes) : limits.chunkBytes
+/** Bytes that a chunk holds at most under this limit, when `reservedBytes` of it are taken by what encryption adds. */
+export function sizeLimit(limit: ChunkLimit, reservedBytes = 0): number {
+  const storedBytes = 'sizeBytes' in limit ? Math.min(limit.sizeBytes, limits.chunkBytes) : limits.chunkBytes
+  return storedBytes - reservedBytes
 }
 
 /**
@@ -31,9 +32,9 @@ export class FragmentChunker {
   #start: ChunkStart = chunkStart.continues
   #times: TrackTimes[] = []
 
-  constructor(limit: ChunkLimit, tracks: { id: number; timescale: number }[]) {
+  constructor(limit: ChunkLimit, tracks: { id: number; timescale: number }[], reservedBytes = 0) {
     this.#limit = limit
-    this.#maxBytes = sizeLimit(limit)
+    this.#maxBytes = sizeLimit(limit, reservedBytes)
     this.#timescales = new Map(tracks.map((track) => [track.id, track.timescale]))
   }
 

@@ -5,6 +5,7 @@ import { errnoOf, Failure } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { StreamWriter } from '../store/stream-writer.ts'
 import type { VideoDatabase } from '../store/video-database.ts'
+import { type ContentKey, tagBytes } from '../stream/content.ts'
 import type { Descriptor, Track } from '../stream/descriptor.ts'
 import { ByteChunker, type ChunkLimit, FragmentChunker, type MadeChunk, sizeLimit } from './chunker.ts'
 import { probe, remux, requireFfmpeg } from './ffmpeg.ts'
@@ -20,6 +21,8 @@ export interface SplitOptions {
   /** `auto`: fmp4 for films, bytes for the rest. */
   format: 'auto' | 'fmp4' | 'bytes'
   replace: boolean
+  /** Encrypts the content under this key, which must be fresh. Default: it is stored as it is. */
+  contentKey?: ContentKey
   signal?: AbortSignal
   /** Told of tracks that had to be re-encoded. */
   onReencode?(track: TrackPlan): void
@@ -74,7 +77,7 @@ async function splitFilm(options: SplitOptions, plan: FilmPlan, path: string, to
       for (const event of reader.push(piece as Buffer)) {
         if (event.kind === 'init') {
           tracks = event.init.tracks
-          chunker = new FragmentChunker(limit, videoOr(tracks))
+          chunker = new FragmentChunker(limit, videoOr(tracks), reservedBytes(options))
           await writer.setInit(event.bytes)
         } else if (event.kind === 'fragment') await take(chunker?.begin(event.head) ?? [])
         else await take(chunker?.push(event.bytes) ?? [])
@@ -94,12 +97,12 @@ async function splitBytes(
   totalBytes: number | undefined,
 ): Promise<Descriptor> {
   checkLimit(options.limit, 'bytes')
-  const chunker = new ByteChunker(sizeLimit(options.limit))
+  const chunker = new ByteChunker(sizeLimit(options.limit, reservedBytes(options)))
   return writing(options, stop, async (writer) => {
     for await (const piece of bytes) {
       options.signal?.throwIfAborted()
       for (const chunk of chunker.push(piece)) await writer.append(chunk.bytes, chunk)
-      options.onProgress?.(writer.chunkBytes, totalBytes)
+      options.onProgress?.(Math.min(writer.chunkBytes, totalBytes ?? Number.POSITIVE_INFINITY), totalBytes)
     }
     for (const chunk of chunker.end()) await writer.append(chunk.bytes, chunk)
     return { format: 'bytes', ending, tracks: [], durationMs: 0 }
@@ -123,13 +126,13 @@ async function* piecesOf(path: string): AsyncIterable<Buffer> {
 
 /** Publishes what `work` writes; when it fails or the signal aborts, `stop` ends the input and nothing is left. */
 async function writing(
-  { database, name, replace, signal }: SplitOptions,
+  { database, name, replace, contentKey, signal }: SplitOptions,
   stop: () => void,
   work: (writer: StreamWriter) => Promise<Parameters<StreamWriter['finish']>[0]>,
 ): Promise<Descriptor> {
   signal?.addEventListener('abort', stop, { once: true })
   try {
-    const writer = await database.create(name, { replace })
+    const writer = await database.create(name, { replace, contentKey })
     try {
       signal?.throwIfAborted()
       const ending = await work(writer)
@@ -143,6 +146,11 @@ async function writing(
     signal?.removeEventListener('abort', stop)
     stop()
   }
+}
+
+/** `-c` bounds chunks as they are stored. */
+function reservedBytes({ contentKey }: SplitOptions): number {
+  return contentKey ? tagBytes : 0
 }
 
 function checkSizeLimit(limit: ChunkLimit): void {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { digestOf } from '../base/digest.ts'
 import { errnoOf, Failure } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
+import { ContentCipher, type ContentKey } from '../stream/content.ts'
 import { Descriptor, type DescriptorFields } from '../stream/descriptor.ts'
 import { Page } from '../stream/page.ts'
 import type { ChunkRecord, ChunkStart, TrackTimes } from '../stream/records.ts'
@@ -17,6 +18,8 @@ export interface StreamWriterOptions {
   name: string
   epoch: number
   signer: Signer
+  /** Given, all content is encrypted under it, and what is stored is ciphertext. */
+  contentKey?: ContentKey
   /** Moves the folder to its place. */
   publish(): Promise<void>
 }
@@ -27,17 +30,22 @@ export type Ending = Pick<DescriptorFields, 'format' | 'ending' | 'tracks' | 'du
 /** Bytes gathered before they are written: small chunks cost no call each. */
 const bufferBytes = 1024 * 1024
 
+/** The init segment of a `bytes` stream. */
+const noInit = new Uint8Array()
+
 /** Publishes one stream, chunk by chunk in order, in constant memory. Nothing is seen of it before `finish`. */
 export class StreamWriter {
   readonly #options: StreamWriterOptions
   readonly #media: FileHandle
   readonly #pages: FileHandle
   readonly #streamId: Buffer
+  readonly #cipher: ContentCipher | undefined
   readonly #buffer = Buffer.allocUnsafeSlow(bufferBytes)
   #bufferedBytes = 0
   /** Of the page in the making; a full one is held back until it is known not to be the last. */
   #records: ChunkRecord[] = []
-  #init = new Uint8Array()
+  /** As stored. */
+  #init: Uint8Array = noInit
   #chunkCount = 0
   #chunkBytes = 0
   #pageOffset = 0
@@ -48,6 +56,8 @@ export class StreamWriter {
     this.#media = media
     this.#pages = pages
     this.#streamId = streamIdOf(options.signer.publicKey, options.name)
+    const { contentKey, epoch } = options
+    this.#cipher = contentKey && new ContentCipher(contentKey, { streamId: this.#streamId, epoch })
   }
 
   static async start(options: StreamWriterOptions): Promise<StreamWriter> {
@@ -59,7 +69,7 @@ export class StreamWriter {
     return this.#chunkCount
   }
 
-  /** Bytes of chunks so far, without the init segment. */
+  /** Bytes of chunks as stored so far, without the init segment. */
   get chunkBytes(): number {
     return this.#chunkBytes
   }
@@ -68,15 +78,21 @@ export class StreamWriter {
   async setInit(init: Uint8Array): Promise<void> {
     if (init.length > limits.descriptorBytes / 2)
       throw new Failure('over-limit', `an init segment of ${init.length} bytes is too large`)
-    this.#init = Uint8Array.from(init)
-    this.#pageOffset = init.length
+    this.#init = this.#cipher ? this.#cipher.encryptInit(init) : Uint8Array.from(init)
+    this.#pageOffset = this.#init.length
     await this.#write(this.#init)
   }
 
   /** Takes the next chunk. Its memory may be used again once the promise is settled. */
-  async append(bytes: Uint8Array, record: { start: ChunkStart; times: TrackTimes[] }): Promise<void> {
+  async append(content: Uint8Array, { start, times }: { start: ChunkStart; times: TrackTimes[] }): Promise<void> {
+    if (this.#cipher && this.#init === noInit) await this.setInit(noInit)
     if (this.#records.length === limits.pageRecords) await this.#writePage(false)
-    this.#records.push({ sizeBytes: bytes.length, digest: digestOf(bytes), ...record })
+    const { bytes, nonce } = this.#cipher?.encryptChunk(this.#chunkCount, content) ?? {
+      bytes: content,
+      nonce: undefined,
+    }
+    // Field by field: what else the caller's object holds must not stay in memory until the page is full.
+    this.#records.push({ sizeBytes: bytes.length, digest: digestOf(bytes), start, times, nonce })
     this.#chunkCount++
     this.#chunkBytes += bytes.length
     await this.#write(bytes)
@@ -96,6 +112,7 @@ export class StreamWriter {
           kind: 'on-demand',
           ...ending,
           init: this.#init,
+          encrypted: this.#cipher ? true : undefined,
           chunkCount: this.#chunkCount,
           chunkBytes: this.#chunkBytes,
           pageRecords: limits.pageRecords,

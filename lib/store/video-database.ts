@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { errnoOf, Failure } from '../base/errors.ts'
 import type { Closeable } from '../base/lifecycle.ts'
 import { SingleFlight } from '../base/single-flight.ts'
+import type { ContentKey } from '../stream/content.ts'
 import { parseName } from '../stream/names.ts'
 import type { Signer } from '../stream/signing.ts'
 import { isRunning } from './is-running.ts'
@@ -24,8 +25,9 @@ export interface DatabaseOptions {
 
 /**
  * The streams of a source: a folder of folders. In `NAME/` lie the media file `NAME.ENDING` (init and chunks one after
- * another, so any player opens it), `NAME.descriptor` and `NAME.pages`. Folders are made elsewhere in the database and
- * renamed, so one appears whole or not at all; what begins with a dot is not a stream.
+ * another, so any player opens it; of an encrypted stream the same bytes as relays get, which no player opens),
+ * `NAME.descriptor` and `NAME.pages`. Folders are made elsewhere in the database and renamed, so one appears whole or not
+ * at all; what begins with a dot is not a stream.
  */
 export class VideoDatabase implements Closeable {
   readonly directory: string
@@ -100,8 +102,8 @@ export class VideoDatabase implements Closeable {
     })
   }
 
-  /** Begins to publish `name`. Throws `exists` when it is taken and `replace` is not given. */
-  async create(name: string, options: { replace: boolean }): Promise<StreamWriter> {
+  /** Begins to publish `name`, encrypted under `contentKey`. Throws `exists` when it is taken and `replace` is not given. */
+  async create(name: string, options: { replace: boolean; contentKey?: ContentKey }): Promise<StreamWriter> {
     parseName(name)
     const before = await this.find(name)
     if (!options.replace && (before || (await exists(join(this.directory, name))))) throw nameTaken(name)
@@ -114,6 +116,7 @@ export class VideoDatabase implements Closeable {
       name,
       epoch: before ? before.descriptor.epoch + 1 : this.#firstEpoch,
       signer: await this.signer(),
+      contentKey: options.contentKey,
       publish: () => this.adopt(folder, name, options),
     })
   }

@@ -33,15 +33,18 @@ export async function indexOf(stream: KnownStream, from: From): Promise<number> 
   }
 }
 
-/** Index of the first chunk that is not wholly within the first `bytes` bytes of the media file, and where it begins. */
+/** Index of the first chunk that is not wholly within the first `bytes` bytes of the output, and where it begins there. */
 export async function chunkAfterBytes(stream: KnownStream, bytes: number): Promise<{ index: number; offset: number }> {
-  const { init, chunkCount, mediaBytes } = stream.descriptor
-  if (bytes < init.length || chunkCount === 0) return { index: 0, offset: 0 }
-  if (bytes >= mediaBytes) return { index: chunkCount, offset: mediaBytes }
-  const page = await lastPageWith(stream, (candidate) => candidate.offsetOf(candidate.first) <= bytes)
+  const { descriptor } = stream
+  const { init, chunkCount, mediaBytes } = descriptor
+  const outputBytes = descriptor.outputOffset(chunkCount, mediaBytes)
+  if (bytes < descriptor.outputOffset(0, init.length) || chunkCount === 0) return { index: 0, offset: 0 }
+  if (bytes >= outputBytes) return { index: chunkCount, offset: outputBytes }
+  const offsetOf = (page: Page, index: number) => descriptor.outputOffset(index, page.offsetOf(index))
+  const page = await lastPageWith(stream, (candidate) => offsetOf(candidate, candidate.first) <= bytes)
   let index = page.first
-  while (index + 1 < page.end && page.offsetOf(index + 1) <= bytes) index++
-  return { index, offset: page.offsetOf(index) }
+  while (index + 1 < page.end && offsetOf(page, index + 1) <= bytes) index++
+  return { index, offset: offsetOf(page, index) }
 }
 
 /** The last page for which `holds` is true, by halving; pages before it must all hold. The first page when none does. */

@@ -17,12 +17,13 @@ import { Prefetcher, runKey } from '../transfer/prefetcher.ts'
 import { RemoteStreams } from '../transfer/remote-streams.ts'
 import { RunCache } from '../transfer/run-cache.ts'
 import type { KeyPair } from '../zerorpc/index.ts'
+import { type Content, openContent } from './content.ts'
 import type { Output } from './output.ts'
 import { type Pace, Pacer } from './pacing.ts'
 import { chunkAfterBytes, type From, indexOf } from './position.ts'
 
 export interface StreamOptions {
-  /** The node to take chunks from, maybe with the key that must have signed the stream. */
+  /** The node to take chunks from, maybe with the key that must have signed the stream and the one that decrypts it. */
   source: Link
   name: string
   output: Output
@@ -34,7 +35,7 @@ export interface StreamOptions {
   from?: From
   /** How many chunks at most; default all. */
   count?: number
-  /** Bytes that the output holds already; it is cut to whole chunks and continued. */
+  /** Bytes that the output holds already (of an encrypted stream: plaintext); it is cut to whole chunks and continued. */
   resumeFrom?: number
   signal?: AbortSignal
   /** Own keys, for nodes that admit only known ones; default: fresh ones where the address names a key. */
@@ -76,7 +77,7 @@ const connectMs = 5000
 const patienceMs = 60_000
 const reader = 'output'
 
-/** Takes a stream's chunks in order, verified, and writes them to `output`. Memory does not grow with the stream. */
+/** Takes a stream's chunks in order, verified, decrypts those of an encrypted stream, and writes them to `output`. Memory does not grow with the stream. */
 export async function streamTo(options: StreamOptions): Promise<StreamSummary> {
   const lifecycle = new Lifecycle()
   try {
@@ -126,12 +127,13 @@ class Streamer {
   }
 
   async run(): Promise<StreamSummary> {
-    const { name, output, count = Number.POSITIVE_INFINITY } = this.#options
+    const { name, output, source, count = Number.POSITIVE_INFINITY } = this.#options
     const stream = await this.#connect()
     const { descriptor } = stream
+    const content = openContent(descriptor, source.contentKey)
     const pacer = new Pacer(this.#pace(), descriptor.fields.tracks)
     const startedAt = this.#clock.now()
-    let index = await this.#begin(stream)
+    let index = await this.#begin(stream, content)
     const end = Math.min(descriptor.chunkCount, index + count)
     while (index < end && !output.closed) {
       this.#signal.throwIfAborted()
@@ -139,7 +141,7 @@ class Streamer {
       const run = runAt(page, index)
       const bytes = await this.#next(stream, page, run, pacer)
       const upTo = Math.min(end, run.first + run.count)
-      await this.#write(descriptor.chunkCount, page, run, bytes, index, upTo, pacer, startedAt)
+      await this.#write(descriptor.chunkCount, content, page, run, bytes, index, upTo, pacer, startedAt)
       this.#cache.delete(runKey(page.stream, run.first))
       index = upTo
     }
@@ -180,9 +182,8 @@ class Streamer {
   }
 
   /** Writes what comes before the first chunk and says which one that is. */
-  async #begin(stream: KnownStream): Promise<number> {
+  async #begin(stream: KnownStream, { init }: Content): Promise<number> {
     const { output, from, resumeFrom } = this.#options
-    const { init } = stream.descriptor
     if (resumeFrom !== undefined && resumeFrom > 0) {
       const { index, offset } = await this.#retrying(() => chunkAfterBytes(stream, resumeFrom))
       if (!output.truncate)
@@ -217,6 +218,7 @@ class Streamer {
 
   async #write(
     chunkCount: number,
+    content: Content,
     page: Page,
     run: Run,
     bytes: Uint8Array,
@@ -234,14 +236,16 @@ class Streamer {
       const waitMs = pacer.delayMs(page.record(index), this.#clock.now())
       if (waitMs > 0) await pause(this.#clock, waitMs, this.#signal)
       const start = page.offsetOf(index) - base
+      const stored = bytes.subarray(start, start + page.bytesOf(index, next - index))
+      const written = content.of(page, index, next - index, stored)
       try {
-        await output.write(bytes.subarray(start, start + page.bytesOf(index, next - index)))
+        await output.write(written)
       } catch (error) {
         if (isFailure(error, 'closed')) return
         throw error
       }
       this.#chunks += next - index
-      this.#bytes += page.bytesOf(index, next - index)
+      this.#bytes += written.length
       index = next
       const seconds = (this.#clock.now() - startedAt) / 1000
       onProgress?.({

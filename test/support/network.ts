@@ -20,17 +20,17 @@ export interface Published {
   chunks: Buffer[]
 }
 
-/** Publishes `count` chunks of `sizeBytes` random bytes. */
+/** Publishes `count` chunks of `sizeBytes` random bytes, encrypted when there is a content key. */
 export async function publishBytes(
   directory: string,
   name: string,
-  options: { count: number; sizeBytes: number; seed?: number; replace?: boolean },
+  options: { count: number; sizeBytes: number; seed?: number; replace?: boolean; contentKey?: Buffer },
 ): Promise<Published> {
-  const { count, sizeBytes, seed = 1, replace = false } = options
+  const { count, sizeBytes, seed = 1, replace = false, contentKey } = options
   const bytes = seededBytes(seed, count * sizeBytes)
   const database = await VideoDatabase.open(directory, { create: true })
   try {
-    const writer = await database.create(name, { replace })
+    const writer = await database.create(name, { replace, contentKey })
     const chunks = Array.from({ length: count }, (_, i) => bytes.subarray(i * sizeBytes, (i + 1) * sizeBytes))
     for (const chunk of chunks) await writer.append(chunk, { start: chunkStart.continues, times: [] })
     const { publicKey } = await writer.finish({ format: 'bytes', ending: 'bin', tracks: [], durationMs: 0 })
@@ -73,8 +73,13 @@ export class TestNetwork {
     return node
   }
 
-  async close(): Promise<void> {
+  /** Ends all nodes and leaves their folders, so that a test can look at them. */
+  async stop(): Promise<void> {
     for (const node of this.#nodes.splice(0).reverse()) await node.close()
+  }
+
+  async close(): Promise<void> {
+    await this.stop()
     await removeFolders()
   }
 }
