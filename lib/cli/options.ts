@@ -48,6 +48,7 @@ export const options = {
     describe: 'Most that a chunk holds: 1m, 250k, 5k, 4096, 4s, 500ms',
   },
   format: { choices: ['auto', 'fmp4', 'bytes'], default: 'auto', describe: 'fmp4 for films, bytes for anything' },
+  encrypt: { type: 'boolean', describe: 'Encrypt the content; the link that is printed is what decrypts it' },
   replace: { type: 'boolean', describe: 'Publish a name anew that is taken' },
   to: { type: 'string', describe: 'The source to publish to, tcp://HOST:PORT' },
   watch: { type: 'boolean', describe: 'Keep all files of the folder published' },

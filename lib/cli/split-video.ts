@@ -5,8 +5,8 @@ import type { ChunkLimit } from '../media/chunker.ts'
 import { split } from '../media/split.ts'
 import { peakMemoryBytes } from '../node/memory.ts'
 import { VideoDatabase } from '../store/video-database.ts'
-import { parseAddress } from '../stream/address.ts'
-import { formatLink } from '../stream/links.ts'
+import { newContentKey } from '../stream/content.ts'
+import { formatLink, parseLink } from '../stream/links.ts'
 import { nameFrom, parseName } from '../stream/names.ts'
 import type { Command } from './command.ts'
 import { progressBar } from './progress-bar.ts'
@@ -18,6 +18,7 @@ interface SplitArguments {
   filename?: string
   chunk: string
   format: 'auto' | 'fmp4' | 'bytes'
+  encrypt?: boolean
   replace?: boolean
   source?: string
   json?: boolean
@@ -34,9 +35,10 @@ export const splitCommand: Command<SplitArguments> = {
   examples: [
     ['$0 -d video_data -s film.mp4 -c 1m -f film', 'publish a film in chunks of at most 1 MiB'],
     ['$0 -d video_data -s film.mkv -c 4s --replace', 'publish it anew, in chunks of 4 seconds'],
+    ['$0 -d video_data -s film.mp4 --encrypt', 'so that only who has the printed link can read it'],
     ['tar c photos | $0 -d video_data -s - -f photos', 'publish what comes from a pipe'],
   ],
-  options: ['directory', 'input', 'filename', 'chunk', 'format', 'replace', 'source', 'json'],
+  options: ['directory', 'input', 'filename', 'chunk', 'format', 'encrypt', 'replace', 'source', 'json'],
   run: runSplit,
 }
 
@@ -46,7 +48,9 @@ async function runSplit(args: SplitArguments): Promise<void> {
     throw new Failure('bad-argument', 'name the file to publish with -s FILE, or -s - for standard input')
   const name = args.filename === undefined ? defaultName(input) : parseName(args.filename, 'the name (-f)')
   const limit = parseLimit(args.chunk)
-  const source = parseAddress(args.source ?? defaultSource, '--source')
+  // The environment may hold a link here, meant for the streamer.
+  const { address } = parseLink(args.source ?? defaultSource, '--source')
+  const contentKey = args.encrypt ? newContentKey() : undefined
   const signal = signalToStop()
   const database = await VideoDatabase.open(args.directory, { create: true })
   const bar = process.stderr.isTTY && !args.json ? progressBar() : undefined
@@ -58,13 +62,14 @@ async function runSplit(args: SplitArguments): Promise<void> {
       limit,
       format: args.format,
       replace: args.replace ?? false,
+      contentKey,
       signal,
       onReencode: ({ type, codec, encodeTo }) =>
         process.stderr.write(`the ${type} track is ${codec}, which does not fit; it is re-encoded to ${encodeTo}\n`),
       onProgress: (done, total) => bar?.show(done, total),
     })
     bar?.stop()
-    const link = formatLink(source, name, descriptor.publicKey)
+    const link = formatLink(address, name, descriptor.publicKey, contentKey)
     const { chunkCount, mediaBytes, fields } = descriptor
     const summary = {
       name,

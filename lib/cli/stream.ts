@@ -34,6 +34,7 @@ export const streamCommand: Command<StreamArguments> = {
   examples: [
     ['$0 --source tcp://127.0.0.1:8002 --filename film --interval 100', 'a chunk every 100 ms'],
     ['$0 --source tcp://127.0.0.1:8002/film#KEY --player vlc', 'watch what only this key may have signed'],
+    ['PEERSTREAMER_SOURCE=tcp://127.0.0.1:8002/film#KEY.CONTENTKEY $0 -o film.mp4', 'decrypt what was published so'],
     ['$0 --source tcp://127.0.0.1:8002 -f film -o film.mp4 --resume', 'go on with a copy that was cut off'],
     ['$0 --source tcp://127.0.0.1:8002 -f film --from 90s | ffplay -', 'from the middle, through a pipe'],
   ],
