@@ -4,6 +4,12 @@ import { fileURLToPath } from 'node:url'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { Failure } from '../base/errors.ts'
 
+interface ProgramOptions {
+  clock?: Clock
+  launcher?: string[]
+  env?: Record<string, string>
+}
+
 /** A program of ours that runs as a process of its own. */
 export class Program {
   readonly #child: ChildProcess
@@ -12,12 +18,14 @@ export class Program {
   readonly #ended: Promise<number>
   #errors = ''
 
-  /** `program` is a file of bin/. */
-  constructor(name: string, program: string, args: string[], clock: Clock = systemClock) {
+  /** `program` is a file of bin/; `launcher` is a command that ends with starting the one behind it. */
+  constructor(name: string, program: string, args: string[], options: ProgramOptions = {}) {
+    const { clock = systemClock, launcher = [], env = {} } = options
     this.#name = name
     this.#clock = clock
     const path = fileURLToPath(new URL(`../../bin/${program}`, import.meta.url))
-    this.#child = spawn(process.execPath, [path, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const [command = '', ...rest] = [...launcher, process.execPath, path, ...args]
+    this.#child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
     this.#child.stderr?.on('data', (data: Buffer) => {
       this.#errors = (this.#errors + data.toString()).slice(-4000)
     })
@@ -49,13 +57,21 @@ export class Program {
     return this.#errors.trim()
   }
 
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+
+  get hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal)
   }
 
   /** Ends it, at once when it does not end within `graceMs`. */
   async stop(graceMs = 5000): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    if (this.hasEnded) return
     this.#child.kill('SIGTERM')
     const cancel = this.#clock.after(graceMs, () => this.#child.kill('SIGKILL'))
     await this.#ended

@@ -39,6 +39,7 @@ export const options = {
   from: { type: 'string', describe: 'Where to begin: the index of a chunk, or a time such as 90s or 0:01:30' },
   count: { type: 'number', describe: 'Most chunks to write' },
   resume: { type: 'boolean', describe: 'Continue the output file behind its last whole chunk' },
+  eventlog: { type: 'string', describe: 'File for one JSON line a chunk: index, digest, asked, done, from whom' },
   directory: { type: 'string', alias: 'd', default: 'video_data', describe: 'Video database to publish into' },
   input: { type: 'string', alias: 's', describe: 'File to publish; - for standard input' },
   chunk: {

@@ -3,6 +3,7 @@ import { formatBytes, formatDuration, parseDuration } from '../base/units.ts'
 import { peakMemoryBytes } from '../node/memory.ts'
 import { parseLink } from '../stream/links.ts'
 import { parseName } from '../stream/names.ts'
+import { EventLog } from '../streamer/event-log.ts'
 import { nullOutput, type Output, openFileOutput, openPlayerOutput, openStdoutOutput } from '../streamer/output.ts'
 import type { From } from '../streamer/position.ts'
 import { type StreamProgress, streamTo } from '../streamer/stream.ts'
@@ -21,6 +22,7 @@ interface StreamArguments {
   from?: string
   count?: number
   resume?: boolean
+  eventlog?: string
   json?: boolean
   keyfile?: string
   log: LogLevel
@@ -48,6 +50,7 @@ export const streamCommand: Command<StreamArguments> = {
     'from',
     'count',
     'resume',
+    'eventlog',
     'keyfile',
     'json',
     'log',
@@ -67,6 +70,8 @@ async function runStream(args: StreamArguments): Promise<void> {
   const from = args.from === undefined ? undefined : parseFrom(String(args.from))
   const signal = signalToStop()
   const { output, resumeFrom, isQuiet } = await openOutput(args)
+  const eventLog =
+    args.eventlog === undefined ? undefined : await EventLog.open(args.eventlog, { resume: args.resume ?? false })
   const line = isQuiet || args.json || !process.stderr.isTTY ? undefined : new LiveLine()
   try {
     const summary = await streamTo({
@@ -78,6 +83,7 @@ async function runStream(args: StreamArguments): Promise<void> {
       from,
       count: args.count,
       resumeFrom,
+      eventLog,
       signal,
       keys: await openKeys(args.keyfile),
       onProgress: (progress) => line?.show(progress),
@@ -95,6 +101,7 @@ async function runStream(args: StreamArguments): Promise<void> {
   } finally {
     line?.end()
     await output.close()
+    await eventLog?.close()
   }
 }
 

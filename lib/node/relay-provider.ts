@@ -8,6 +8,7 @@ import type { ChunkStore } from '../store/chunk-store.ts'
 import type { Page } from '../stream/page.ts'
 import type { Run } from '../stream/runs.ts'
 import type { StreamKey } from '../stream/stream-key.ts'
+import type { FetchedRun } from '../transfer/fetcher.ts'
 import type { KnownStream } from '../transfer/known-stream.ts'
 import { type Prefetcher, runKey, type Shelf } from '../transfer/prefetcher.ts'
 import type { RemoteStreams } from '../transfer/remote-streams.ts'
@@ -102,7 +103,7 @@ export class RelayShelf implements Shelf {
     return this.#store.has(stream, run.first) && this.#store.has(stream, run.first + run.count - 1)
   }
 
-  keep(page: Page, run: Run, bytes: Uint8Array): void {
+  keep(page: Page, run: Run, { bytes }: FetchedRun): void {
     this.#cache.put(runKey(page.stream, run.first), bytes)
     // A disk slower than the network must not fill the memory: what it cannot take now passes through uncached.
     if (this.#writing > limits.windowBytes * 2) return

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type Chance, type Clock, pause, systemChance, systemClock } from '../base/clock.ts'
+import { digestOf } from '../base/digest.ts'
 import { Failure, isFailure } from '../base/errors.ts'
 import { Lifecycle } from '../base/lifecycle.ts'
 import { limits } from '../base/limits.ts'
@@ -11,13 +12,14 @@ import { MemoryManifestStore } from '../store/memory-store.ts'
 import type { Link } from '../stream/links.ts'
 import type { Page } from '../stream/page.ts'
 import { type Run, runAt } from '../stream/runs.ts'
-import { Fetcher } from '../transfer/fetcher.ts'
+import { type FetchedRun, Fetcher } from '../transfer/fetcher.ts'
 import type { KnownStream } from '../transfer/known-stream.ts'
 import { Prefetcher, runKey } from '../transfer/prefetcher.ts'
 import { RemoteStreams } from '../transfer/remote-streams.ts'
 import { RunCache } from '../transfer/run-cache.ts'
 import type { KeyPair } from '../zerorpc/index.ts'
 import { type Content, openContent } from './content.ts'
+import type { ChunkEvent, EventLog } from './event-log.ts'
 import type { Output } from './output.ts'
 import { type Pace, Pacer } from './pacing.ts'
 import { chunkAfterBytes, type From, indexOf } from './position.ts'
@@ -37,6 +39,8 @@ export interface StreamOptions {
   count?: number
   /** Bytes that the output holds already (of an encrypted stream: plaintext); it is cut to whole chunks and continued. */
   resumeFrom?: number
+  /** Told of each chunk just before the output gets it. */
+  eventLog?: EventLog
   signal?: AbortSignal
   /** Own keys, for nodes that admit only known ones; default: fresh ones where the address names a key. */
   keys?: KeyPair | undefined
@@ -100,7 +104,8 @@ class Streamer {
   #bytes = 0
   #stalls = 0
   #longestStallMs = 0
-  #from = ''
+  /** From whom, and since when, what lies in the cache. */
+  readonly #origins = new Map<string, Omit<FetchedRun, 'bytes'>>()
 
   constructor(options: StreamOptions, lifecycle: Lifecycle) {
     const { clock = systemClock, chance = systemChance, log = silentLogger, source } = options
@@ -120,7 +125,10 @@ class Streamer {
       windowBytes: limits.windowBytes,
       shelf: {
         has: (stream, run) => this.#cache.has(runKey(stream, run.first)),
-        keep: (page, run, bytes) => this.#cache.put(runKey(page.stream, run.first), bytes),
+        keep: (page, run, { bytes, ...origin }) => {
+          this.#cache.put(runKey(page.stream, run.first), bytes)
+          this.#origins.set(runKey(page.stream, run.first), origin)
+        },
       },
     })
     lifecycle.onClose(() => this.#prefetcher.close())
@@ -143,6 +151,7 @@ class Streamer {
       const upTo = Math.min(end, run.first + run.count)
       await this.#write(descriptor.chunkCount, content, page, run, bytes, index, upTo, pacer, startedAt)
       this.#cache.delete(runKey(page.stream, run.first))
+      this.#origins.delete(runKey(page.stream, run.first))
       index = upTo
     }
     return {
@@ -183,11 +192,12 @@ class Streamer {
 
   /** Writes what comes before the first chunk and says which one that is. */
   async #begin(stream: KnownStream, { init }: Content): Promise<number> {
-    const { output, from, resumeFrom } = this.#options
-    if (resumeFrom !== undefined && resumeFrom > 0) {
+    const { output, from, resumeFrom, eventLog } = this.#options
+    if (resumeFrom !== undefined) {
       const { index, offset } = await this.#retrying(() => chunkAfterBytes(stream, resumeFrom))
       if (!output.truncate)
         throw new Failure('bad-argument', '--resume needs --output FILE: a pipe cannot be continued')
+      await eventLog?.continueAt(index)
       await output.truncate(offset)
       if (offset > 0) return index
     }
@@ -205,8 +215,7 @@ class Streamer {
     const ready = this.#cache.get(key)
     if (ready) return ready
     const askedAt = this.#clock.now()
-    const { bytes, address } = await this.#retrying(() => this.#prefetcher.read(stream, page, run, this.#signal))
-    this.#from = address
+    const { bytes } = await this.#retrying(() => this.#prefetcher.read(stream, page, run, this.#signal))
     const waitedMs = this.#clock.now() - askedAt
     if (waitedMs > stallMs && this.#chunks > 0) {
       this.#stalls++
@@ -227,7 +236,8 @@ class Streamer {
     pacer: Pacer,
     startedAt: number,
   ): Promise<void> {
-    const { output, onProgress } = this.#options
+    const { output, eventLog, onProgress } = this.#options
+    const origin = this.#origins.get(runKey(page.stream, run.first))
     const base = page.offsetOf(run.first)
     const isPaced = this.#pace().kind !== 'free'
     // Unpaced, a run is written at once; paced, chunk by chunk.
@@ -236,6 +246,7 @@ class Streamer {
       const waitMs = pacer.delayMs(page.record(index), this.#clock.now())
       if (waitMs > 0) await pause(this.#clock, waitMs, this.#signal)
       const start = page.offsetOf(index) - base
+      await eventLog?.append(this.#events(page, base, bytes, index, next, origin))
       const stored = bytes.subarray(start, start + page.bytesOf(index, next - index))
       const written = content.of(page, index, next - index, stored)
       try {
@@ -254,10 +265,28 @@ class Streamer {
         bytes: this.#bytes,
         seconds,
         rateBytesPerSec: this.#bytes / Math.max(seconds, 0.001),
-        from: this.#from || (this.#uplink.current ?? ''),
+        from: origin?.address ?? '',
         positionMs: pacer.positionMs,
       })
     }
+  }
+
+  #events(
+    page: Page,
+    base: number,
+    bytes: Uint8Array,
+    from: number,
+    upTo: number,
+    origin?: Omit<FetchedRun, 'bytes'>,
+  ): ChunkEvent[] {
+    const done = this.#clock.now()
+    const events: ChunkEvent[] = []
+    for (let index = from; index < upTo; index++) {
+      const start = page.offsetOf(index) - base
+      const digest = digestOf(bytes.subarray(start, start + page.bytesOf(index, 1))).toString('hex')
+      events.push({ index, digest, asked: origin?.askedAt ?? done, done, from: origin?.address ?? '' })
+    }
+    return events
   }
 
   #pace(): Pace {

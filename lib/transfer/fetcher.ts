@@ -26,6 +26,8 @@ export interface FetchedRun {
   bytes: Uint8Array
   origin: Origin
   address: Address
+  /** When the node that gave it was asked, by the monotonic clock, ms. */
+  askedAt: number
 }
 
 /** How long a node that is asked may take to get the chunk itself, ms. */
@@ -116,7 +118,7 @@ export class Fetcher {
             if (over) return
             const { address, origin } = plan.candidate
             traffic.received(origin, address, bytes.length, run.count)
-            end(() => resolve({ bytes, origin, address }))
+            end(() => resolve({ bytes, origin, address, askedAt: attempt.startedAt }))
           },
           (error) => {
             attempt.underWay = false

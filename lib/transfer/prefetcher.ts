@@ -13,7 +13,7 @@ import type { KnownStream } from './known-stream.ts'
 /** Where fetched runs go, and where it is known which are there already. */
 export interface Shelf {
   has(stream: StreamKey, run: Run): boolean
-  keep(page: Page, run: Run, bytes: Uint8Array): void
+  keep(page: Page, run: Run, fetched: FetchedRun): void
 }
 
 export interface PrefetcherOptions {
@@ -156,7 +156,7 @@ export class Prefetcher {
     try {
       if (isUnwanted()) throw new Failure('aborted', 'the reader went elsewhere')
       const fetched = await fetcher.fetch(stream, page, run, siblings, abort.signal)
-      shelf.keep(page, run, fetched.bytes)
+      shelf.keep(page, run, fetched)
       return fetched
     } finally {
       cancelLimit()

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { makeFolder, removeFolders } from '../support/folders.ts'
+import { expectPromise, judge, readEvents } from '../support/judge.ts'
 import { type Published, publishBytes } from '../support/network.ts'
 import { type NodeProgram, TestPrograms } from '../support/programs.ts'
 import { run } from '../support/run.ts'
@@ -53,6 +54,18 @@ describe('video_streamer', function () {
     const again = await stream('-o', path, '--resume', '--json')
     expect(JSON.parse(again.stdout.toString())).to.include({ chunks: 0 })
     expect((await stat(path)).size).to.equal(bytes.length)
+  })
+
+  it('logs every chunk once with --eventlog, also when a copy is continued', async () => {
+    const [path, log] = [join(folder, 'logged.bin'), join(folder, 'events.jsonl')]
+    await stream('-o', path, '--eventlog', log, '--count', '40')
+    await truncate(path, 30 * 20_000 + 777)
+    await stream('-o', path, '--eventlog', log, '--resume')
+    const events = await readEvents(log)
+    const verdict = judge(events, film.chunks)
+    expectPromise(verdict, 'a continued copy')
+    expect(verdict).to.deep.include({ delivered: 100, from: { [source.address]: 100 } })
+    for (const { asked, done } of events) expect(done).to.be.at.least(asked)
   })
 
   it('keeps the pace of --interval', async () => {
