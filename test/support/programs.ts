@@ -2,6 +2,13 @@ import { systemClock } from '../../lib/base/clock.ts'
 import { Program } from '../../lib/cli/child-process.ts'
 import type { NodeStats } from '../../lib/network/contract.ts'
 import { Peers } from '../../lib/network/peers.ts'
+import { splitAddress } from '../../lib/stream/address.ts'
+
+/** How a program is started: through a command before it, with more in its environment. */
+export interface LaunchOptions {
+  launcher?: string[]
+  env?: Record<string, string>
+}
 
 /** A node in a process of its own, which can be killed. */
 export interface NodeProgram {
@@ -15,23 +22,22 @@ export class TestPrograms {
   readonly #programs: Program[] = []
   readonly #peers = new Peers(systemClock)
 
-  /** Starts `bin/node.js` with a free port unless `args` name one. */
-  async node(name: string, args: string[]): Promise<NodeProgram> {
+  /** Starts `bin/node.js` on loopback with a free port unless `args` name others. */
+  async node(name: string, args: string[], options: LaunchOptions = {}): Promise<NodeProgram> {
     const port = args.includes('--port') ? [] : ['--port', '0']
-    const program = new Program(name, 'node.js', [
-      '--name',
-      name,
-      '--ip',
-      '127.0.0.1',
-      '--json',
-      '--log',
-      'warn',
-      ...port,
-      ...args,
-    ])
+    const ip = args.includes('--ip') ? [] : ['--ip', '127.0.0.1']
+    const fixed = ['--name', name, '--json', '--log', 'warn']
+    const program = new Program(name, 'node.js', [...fixed, ...ip, ...port, ...args], options)
     this.#programs.push(program)
     const { address } = (await program.firstLine()) as { address: string }
     return { address, program, stats: () => this.#peers.at(address).stats() }
+  }
+
+  /** Starts `bin/video_streamer.js`. */
+  streamer(args: string[], options: LaunchOptions = {}): Program {
+    const program = new Program('streamer', 'video_streamer.js', args, options)
+    this.#programs.push(program)
+    return program
   }
 
   async close(): Promise<void> {
@@ -40,5 +46,46 @@ export class TestPrograms {
       program.signal('SIGCONT')
       await program.stop()
     }
+  }
+}
+
+/** A node that is killed and comes back at its address. */
+export class MortalNode {
+  readonly #programs: TestPrograms
+  readonly #name: string
+  readonly #args: string[]
+  #node: NodeProgram
+
+  private constructor(programs: TestPrograms, name: string, args: string[], node: NodeProgram) {
+    this.#programs = programs
+    this.#name = name
+    this.#args = args
+    this.#node = node
+  }
+
+  static async start(programs: TestPrograms, name: string, args: string[]): Promise<MortalNode> {
+    return new MortalNode(programs, name, args, await programs.node(name, args))
+  }
+
+  get address(): string {
+    return this.#node.address
+  }
+
+  stats(): Promise<NodeStats> {
+    return this.#node.stats()
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#node.program.signal(signal)
+  }
+
+  async kill(): Promise<void> {
+    this.#node.program.signal('SIGKILL')
+    await this.#node.program.ended
+  }
+
+  async startAgain(): Promise<void> {
+    const port = ['--port', String(splitAddress(this.address).port)]
+    this.#node = await this.#programs.node(this.#name, [...this.#args, ...port])
   }
 }
