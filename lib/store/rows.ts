@@ -79,7 +79,8 @@ export function decodeUses(value: Uint8Array): number[] {
 
 function decodeArray(value: Uint8Array, length?: number): unknown[] | undefined {
   try {
-    const decoded = decode(value)
+    // An element takes a byte at least: a damaged row cannot take memory by what it announces.
+    const decoded = decode(value, { maxArrayLength: value.length, maxMapLength: 0, maxExtLength: 0 })
     return Array.isArray(decoded) && (length === undefined || decoded.length === length) ? decoded : undefined
   } catch {
     return undefined
