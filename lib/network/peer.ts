@@ -169,14 +169,20 @@ export class Peer {
     return (await this.#call('stats', [], options)).value as NodeStats
   }
 
-  /** Whether the node's event loop answers within `withinMs`. */
+  /** Whether the node's event loop answers within `withinMs`; when not, its calls end and its connection is made anew. */
   async ping(withinMs: number): Promise<boolean> {
     try {
       await this.#rpc.call('ping', [], { timeoutMs: withinMs })
       return true
     } catch (error) {
+      // Who cannot agree with this node on keys is of no use to it.
+      if (isFailure(error, 'refused')) return false
       // An error that the node sent is an answer, too.
-      return !isFailure(error, 'timeout', 'unreachable', 'closed')
+      if (!isFailure(error, 'timeout', 'unreachable', 'closed')) return true
+      // A connection that lost the beginnings of its frames, or that TCP tries ever more seldom, does not heal by itself.
+      this.abandon()
+      this.#rpc.reconnect()
+      return false
     }
   }
 

@@ -118,7 +118,6 @@ export class Uplink implements Closeable {
     if (this.#closed || !this.#chain.includes(address)) return
     const alive = await this.#checks.run(address, () => this.#peer(address).ping(limits.pingMs))
     if (alive || this.#closed) return
-    this.#peer(address).abandon()
     if (this.#current?.address === address) this.#leaveSilent('does not answer')
   }
 

@@ -161,6 +161,13 @@ export class RpcClient {
     this.#socket.events.on('handshake:error:other', () => listener('keys'))
   }
 
+  /** Begins anew with a fresh connection; what was on its way is lost, and calls in progress are not answered any more. */
+  reconnect(): void {
+    if (this.#closed) return
+    this.#socket.disconnect(this.#endpoint)
+    this.#socket.connect(this.#endpoint)
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
