@@ -28,7 +28,7 @@ import {
 } from './rows.ts'
 import { SlabFiles } from './slab-files.ts'
 import { type RowChange, type Slab, SlabIndex } from './slab-index.ts'
-import { claimDirectory, type Index, openIndex } from './store-directory.ts'
+import { claimDirectory, type Index, openIndex, repairIndex, setIndexAside } from './store-directory.ts'
 
 export interface LevelStoreOptions {
   /** Bytes of slab files at most; default 10 GiB. */
@@ -104,15 +104,22 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
   /** Opens or makes the store in `directory`. Throws `directory-unusable`, `store-locked` or `store-broken`. */
   static async open(directory: string, options: LevelStoreOptions = {}): Promise<LevelChunkStore> {
     await claimDirectory(directory)
-    const db = await openIndex(directory, options.log ?? silentLogger)
-    const store = new LevelChunkStore(directory, db, options)
-    try {
-      await store.#load()
-    } catch (cause) {
-      await db.close()
-      throw new Failure('store-broken', `cannot read the chunk store in ${directory}`, { cause })
+    const { log = silentLogger } = options
+    let cause: unknown
+    // An index may open and yet hold tables that cannot be read: it is repaired once, else set aside.
+    for (const mend of [undefined, repairIndex, setIndexAside]) {
+      await mend?.(directory, log)
+      const db = await openIndex(directory, log)
+      const store = new LevelChunkStore(directory, db, options)
+      try {
+        await store.#load()
+        return store
+      } catch (error) {
+        cause = error
+        await db.close()
+      }
     }
-    return store
+    throw new Failure('store-broken', `cannot read the chunk store in ${directory}`, { cause })
   }
 
   has(stream: StreamKey, index: number): boolean {
@@ -179,9 +186,13 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
 
   async descriptors(): Promise<{ name: string; signed: Signed }[]> {
     const found: { name: string; signed: Signed }[] = []
-    for await (const [key, value] of this.#db.iterator(keysUnder('d/'))) {
-      const signed = decodeSigned(value)
-      if (signed) found.push({ name: key.slice(2), signed })
+    try {
+      for await (const [key, value] of this.#db.iterator(keysUnder('d/'))) {
+        const signed = decodeSigned(value)
+        if (signed) found.push({ name: key.slice(2), signed })
+      }
+    } catch (error) {
+      this.#log.warn(`descriptors in ${this.#directory} cannot be read and will be fetched anew: ${String(error)}`)
     }
     return found
   }
@@ -191,8 +202,13 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
   }
 
   async getPage(stream: StreamKey, first: number): Promise<Signed | undefined> {
-    const value = await this.#db.get(pageKey(stream, first))
-    return value && decodeSigned(value)
+    try {
+      const value = await this.#db.get(pageKey(stream, first))
+      return value && decodeSigned(value)
+    } catch (error) {
+      this.#log.warn(`a page in ${this.#directory} cannot be read and will be fetched anew: ${String(error)}`)
+      return undefined
+    }
   }
 
   putPage(stream: StreamKey, first: number, signed: Signed): Promise<void> {

@@ -90,19 +90,14 @@ export async function openIndex(directory: string, log: Logger): Promise<Index> 
         { cause: error },
       )
     }
-    log.warn(`the index in ${location} is damaged; repairing it`, { error: String(error) })
+    log.warn(`the index in ${location} is damaged`, { error: String(error) })
   }
+  await repairIndex(directory, log)
   try {
-    await ClassicLevel.repair(location)
     return await open(location)
-  } catch (error) {
-    log.error(`the index in ${location} cannot be repaired; it is set aside and the store begins empty`, {
-      error: String(error),
-    })
+  } catch {
+    await setIndexAside(directory, log)
   }
-  const aside = `${location}.broken`
-  await rm(aside, { recursive: true, force: true })
-  await rename(location, aside)
   try {
     return await open(location)
   } catch (cause) {
@@ -118,6 +113,22 @@ async function contentOf(directory: string): Promise<'empty' | 'foreign' | 'othe
   const text = await readFile(join(directory, markerName), 'utf8').catch(() => undefined)
   if (text === undefined) return (await readdir(directory)).length > 0 ? 'foreign' : 'empty'
   return formatOf(text) === format ? 'store' : 'other-version'
+}
+
+/** Lets LevelDB make what it can of a damaged index that is not open. */
+export async function repairIndex(directory: string, log: Logger): Promise<void> {
+  const location = join(directory, 'index')
+  log.warn(`repairing the index in ${location}`)
+  await ClassicLevel.repair(location).catch((error) => log.warn('that failed', { error: String(error) }))
+}
+
+/** The store begins empty. */
+export async function setIndexAside(directory: string, log: Logger): Promise<void> {
+  const location = join(directory, 'index')
+  log.error(`the index in ${location} cannot be repaired; it is set aside and the store begins empty`)
+  const aside = `${location}.broken`
+  await rm(aside, { recursive: true, force: true })
+  await rename(location, aside)
 }
 
 async function open(location: string): Promise<Index> {
