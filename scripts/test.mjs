@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build, checkNode, installPackages, installPrograms, root } from './setup.mjs'
 
-const layers = ['unit', 'compliance', 'integration', 'interop', 'e2e']
+const layers = ['unit', 'compliance', 'integration', 'interop', 'e2e', 'faults']
+/** Files at a time: fault tests mostly wait. */
+const jobs = { faults: 4 }
 const asked = process.argv.slice(2)
 const wrong = asked.filter((name) => !layers.includes(name))
 if (wrong.length > 0) {
@@ -38,6 +40,7 @@ function runLayer(layer) {
     join(root, 'test/support/reporter.cjs'),
     '--reporter-option',
     `file=${report}`,
+    ...(jobs[layer] ? ['--parallel', '--jobs', String(jobs[layer])] : []),
     `test/${layer}/**/*.test.ts`,
   ]
   const { status } = spawnSync(local('mocha'), args, { cwd: root, stdio: 'inherit' })

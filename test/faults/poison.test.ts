@@ -1,0 +1,122 @@
+import { expect } from 'chai'
+import { systemClock } from '../../lib/base/clock.ts'
+import { Peers } from '../../lib/network/peers.ts'
+import { RpcServer, WithPayload } from '../../lib/zerorpc/index.ts'
+import { figure, limitMs, note, seed } from '../support/figures.ts'
+import { publishBytes, streamFrom, TestNetwork } from '../support/network.ts'
+import { seededChance } from '../support/seeded.ts'
+
+/** What a poisoner gives in the place of chunks; `stale` is another epoch's. */
+const kinds = ['flipped', 'swapped', 'cut', 'padded', 'stale', 'silent'] as const
+type Kind = (typeof kinds)[number]
+
+const sizeBytes = 96 * 1024
+/** Whether the same is measured without lies; a figure to tell, not to judge. */
+const isCompared = figure(0, 1) > 0
+
+describe(`one poisoner of four siblings (seed ${seed})`, function () {
+  this.timeout(limitMs(60_000))
+  const network = new TestNetwork()
+  const servers: RpcServer[] = []
+  const peers = new Peers(systemClock)
+  afterEach(async () => {
+    for (const server of servers.splice(0)) await server.close()
+    await network.close()
+  })
+  after(() => peers.close())
+
+  for (const share of [0.01, 0.1, 1]) {
+    it(`gets no wrong byte stored or written with ${share * 100} % of its chunks wrong, in six kinds`, async () => {
+      const count = Math.ceil(figure(500, 20_000) / kinds.length)
+      let [cleanMs, poisonedMs, lies] = [0, 0, 0]
+      for (const [round, kind] of kinds.entries()) {
+        if (isCompared) cleanMs += (await stream(kind, 0, count, round)).tookMs
+        const poisoned = await stream(kind, share, count, round)
+        poisonedMs += poisoned.tookMs
+        lies += poisoned.lies
+      }
+      if (share === 1) expect(lies, 'it was asked and lied').to.be.greaterThan(0)
+      note({
+        what: 'poisoned chunks',
+        count: count * kinds.length,
+        wrong: 0,
+        also: isCompared
+          ? { share, lies, throughputOfClean: Number((cleanMs / poisonedMs).toFixed(2)) }
+          : { share, lies },
+      })
+    })
+  }
+
+  /** Streams a film through a relay with three honest siblings and one that lies about a share of its chunks. */
+  async function stream(kind: Kind, share: number, count: number, round: number) {
+    const source = await network.source()
+    const film = await publishBytes(source.directory, 'film', { count, sizeBytes, seed: seed + round })
+    for (const name of ['one', 'two', 'three']) {
+      const honest = await network.relay(name, [source.address])
+      await peers.at(honest.address).get('film', 0, {})
+    }
+    const poisoner = await makePoisoner(source.address, film.chunks, kind, share, seed + round)
+    const victim = await network.relay('victim', [source.address])
+    const startedAt = performance.now()
+    const { sha256, summary } = await streamFrom(victim, 'film')
+    const tookMs = performance.now() - startedAt
+    const what = `${kind}, share ${share}, seed ${seed}`
+    expect(sha256, what).to.equal(film.sha256)
+    expect(summary.badChunks, `${what}: passed on`).to.equal(0)
+    await victim.close()
+    const again = await network.relay('victim', [source.address], { chunkDirectory: victim.directory })
+    expect((await streamFrom(again, 'film')).sha256, what).to.equal(film.sha256)
+    expect(again.stats().badChunks, `${what}: stored`).to.equal(0)
+    for (const server of servers.splice(0)) await server.close()
+    await network.close()
+    return { tookMs, lies: poisoner.lies() }
+  }
+
+  /** A registered relay that says it holds the whole film. */
+  async function makePoisoner(master: string, chunks: Buffer[], kind: Kind, share: number, seed: number) {
+    const chance = seededChance(seed)
+    let lies = 0
+    const get = ([, first, options]: unknown[]) => {
+      const { count = 1 } = options as { count?: number }
+      const [from, end] = [Number(first), Number(first) + count]
+      const right = Buffer.concat(chunks.slice(from, end))
+      const isLie = chance() < 1 - (1 - share) ** count
+      if (isLie) lies++
+      // A lie of silence is an answer that never comes.
+      if (isLie && kind === 'silent') return new Promise(() => {})
+      return new WithPayload({ status: 'data', index: from, count }, [
+        isLie && kind !== 'silent' ? spoilt(right, kind, chance) : right,
+      ])
+    }
+    const methods = new Map([
+      ['ping', { handle: () => null }],
+      ['get', { handle: get }],
+    ])
+    const server = new RpcServer({ methods })
+    servers.push(server)
+    const address = await server.bind('tcp://127.0.0.1:*')
+    const { lease } = await peers.at(master).register({ name: 'poisoner', address })
+    await peers.at(master).report(lease, [{ name: 'film', epoch: 1, have: [[0, chunks.length]], lost: [] }])
+    return { lies: () => lies }
+  }
+})
+
+function spoilt(right: Buffer, kind: Exclude<Kind, 'silent'>, chance: () => number): Buffer {
+  const at = Math.floor(chance() * right.length)
+  const bytes = Buffer.from(right)
+  switch (kind) {
+    case 'flipped':
+      bytes[at] = (bytes[at] ?? 0) ^ (1 << Math.floor(chance() * 8))
+      return bytes
+    case 'swapped':
+      return Buffer.concat([bytes.subarray(at), bytes.subarray(0, at === 0 ? 1 : at)])
+    case 'cut':
+      return bytes.subarray(0, at)
+    case 'padded':
+      return Buffer.concat([bytes, bytes.subarray(0, 1 + (at % 100))])
+    case 'stale':
+      return bytes.map((byte) => (byte * 7 + 1) & 255) as Buffer
+    default:
+      return kind satisfies never
+  }
+}

@@ -1,0 +1,126 @@
+import { spawn } from 'node:child_process'
+import { cp, open, readdir, rm, stat, truncate } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'chai'
+import { LevelChunkStore } from '../../lib/store/level-store.ts'
+import { bytesOf, putRun } from '../compliance/chunk-store.ts'
+import { figure, limitMs, note, seed } from '../support/figures.ts'
+import { makeFolder, removeFolders } from '../support/folders.ts'
+import { type MadePage, makePage } from '../support/pages.ts'
+import { seededBytes, seededChance } from '../support/seeded.ts'
+
+const writer = fileURLToPath(new URL('../support/store-writer.ts', import.meta.url))
+/** Longest that a damaged store may take to open, ms. */
+const mostOpenMs = 5000
+
+describe(`the chunk store (seed ${seed})`, function () {
+  this.timeout(limitMs(60_000))
+  afterEach(removeFolders)
+
+  it('serves nothing wrong after kills while it was written', async () => {
+    const kills = figure(25, 500)
+    const chance = seededChance(seed)
+    const made = makePage(400, 4000)
+    let left = kills
+    /** One store that is killed again and again. */
+    const life = async () => {
+      let [directory, heldBefore] = [await makeFolder(), 0]
+      while (left-- > 0) {
+        if (heldBefore > 300) [directory, heldBefore] = [await makeFolder(), 0]
+        await killWhileWriting(directory, Math.floor(20 + chance() * 100))
+        const store = await LevelChunkStore.open(directory)
+        expect(await countRight(store, made), `seed ${seed}`).to.equal(store.stats().chunks)
+        expect(store.stats().badChunks, `seed ${seed}`).to.equal(0)
+        expect(store.stats().chunks, 'what an earlier life kept').to.be.at.least(heldBefore)
+        heldBefore = store.stats().chunks
+        await store.close()
+      }
+    }
+    await Promise.all([life(), life(), life()])
+    note({ what: 'store kills', count: kills, wrong: 0, lost: 0 })
+  })
+
+  it('opens within 5 s with damaged files, serves nothing wrong, and takes chunks again', async () => {
+    const chance = seededChance(seed)
+    const made = makePage(50, 4000)
+    const sound = await makeFolder()
+    const before = await LevelChunkStore.open(sound, { slabBytes: 40_000 })
+    await before.putPage(made.page.stream, 0, made.page.signed)
+    for (let first = 0; first < 50; first += 5) await putRun(before, made, first, 5)
+    await before.close()
+    // A second life, so that there is more than one file of LevelDB.
+    await (await LevelChunkStore.open(sound)).close()
+    const count = figure(60, 2000)
+    for (let round = 0; round < count; round++) {
+      const directory = join(await makeFolder(), 'store')
+      await cp(sound, directory, { recursive: true })
+      const damages: string[] = []
+      for (let n = 1 + Math.floor(chance() * 3); n > 0; n--) damages.push(await damageOne(directory, chance))
+      const what = `${damages.join(', ')}; seed ${seed}, round ${round}`
+      const startedAt = performance.now()
+      const store = await LevelChunkStore.open(directory).catch((error) => {
+        throw new Error(`${what}: ${error}`, { cause: error })
+      })
+      expect(performance.now() - startedAt, what).to.be.at.most(mostOpenMs)
+      await countRight(store, made, what)
+      await store.getPage(made.page.stream, 0)
+      for (let first = 0; first < 50; first += 5) expect(await putRun(store, made, first, 5), what).to.equal(true)
+      expect(await countRight(store, made, what), what).to.equal(50)
+      await store.close()
+      if (round % 20 === 19) await rm(directory, { recursive: true })
+    }
+    note({ what: 'damaged files', count, wrong: 0 })
+  })
+})
+
+/** Chunks that the store gives back right; throws when it gives wrong ones. */
+async function countRight(store: LevelChunkStore, made: MadePage, what = ''): Promise<number> {
+  let right = 0
+  for (let index = 0; index < made.page.count; index++) {
+    const found = await store.get(made.page, index, 1)
+    if (!found) continue
+    if (!found.equals(bytesOf(made, index, 1))) throw new Error(`chunk ${index} is wrong; ${what}`)
+    right++
+  }
+  return right
+}
+
+async function killWhileWriting(directory: string, afterLines: number): Promise<void> {
+  const child = spawn(process.execPath, ['--import', 'tsx', writer, directory, '400', '4000'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const ended = new Promise((resolve) => child.once('close', resolve))
+  let lines = 0
+  for await (const _ of createInterface({ input: child.stdout })) if (++lines >= afterLines) child.kill('SIGKILL')
+  await ended
+}
+
+/** Damages one file of a store in one way; says what was done. */
+async function damageOne(directory: string, chance: () => number): Promise<string> {
+  const pick = <T>(from: T[]): T => from[Math.floor(chance() * from.length)] as T
+  const files = [
+    ...(await readdir(join(directory, 'slabs'))).map((name) => join('slabs', name)),
+    ...(await readdir(join(directory, 'index'))).filter((name) => name !== 'LOCK').map((name) => join('index', name)),
+  ]
+  const name = pick(files)
+  const path = join(directory, name)
+  const { size } = await stat(path)
+  const at = Math.floor(chance() * size)
+  const how = pick(['cut', 'removed', 'zeroed', 'flipped', 'garbage', 'grown'])
+  if (how === 'removed') await rm(path)
+  else if (how === 'cut') await truncate(path, at)
+  else {
+    const length = how === 'flipped' ? 1 : Math.min(1 + Math.floor(chance() * 4000), Math.max(1, size - at))
+    const file = await open(path, 'r+')
+    const bytes = Buffer.alloc(length)
+    if (how === 'flipped') {
+      await file.read(bytes, 0, 1, at)
+      bytes[0] = (bytes[0] ?? 0) ^ (1 << Math.floor(chance() * 8))
+    } else if (how !== 'zeroed') seededBytes(Math.floor(chance() * 1e9), length).copy(bytes)
+    await file.write(bytes, 0, length, how === 'grown' ? size : at)
+    await file.close()
+  }
+  return `${name} ${how} at ${at}`
+}
