@@ -32,17 +32,23 @@ export function checkNode() {
   )
 }
 
+/** Says one sentence, and ends the process unless it can do without. */
+function failOrSay(isOptional, sentence) {
+  if (!isOptional) fail(sentence)
+  process.stderr.write(`${sentence}\n`)
+}
+
 /** The packages of a folder, unless those of its lock file are installed already. */
-export function installPackages(folder = '.') {
+export function installPackages(folder = '.', { isOptional = false } = {}) {
   const lock = readFileSync(join(root, folder, 'package-lock.json'))
   const stamp = join(root, '.cache', `packages-${folder.replaceAll('/', '_')}`)
   const digest = createHash('sha256').update(lock).update(process.version).digest('hex')
   if (existsSync(join(root, folder, 'node_modules')) && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest)
     return
   process.stderr.write(`installing npm packages${folder === '.' ? '' : ` of ${folder}`} ...\n`)
-  must('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], 'npm ci failed; see above', {
-    cwd: join(root, folder),
-  })
+  const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
+  const { status } = spawnSync('npm', args, { cwd: join(root, folder), stdio: 'inherit' })
+  if (status !== 0) return failOrSay(isOptional, 'npm ci failed; see above')
   mkdirSync(dirname(stamp), { recursive: true })
   writeFileSync(stamp, digest)
 }
@@ -80,16 +86,20 @@ export const systemPrograms = {
     packages: ['python3', 'python3-zmq', 'python3-msgpack'],
   },
   ip: { isThere: () => works('ip', ['-V']), packages: ['iproute2'] },
+  nginx: { isThere: () => works('nginx', ['-v']) || works('/usr/sbin/nginx', ['-v']), packages: ['nginx-light'] },
+  curl: { isThere: () => works('curl', ['--version']), packages: ['curl'] },
+  iperf3: { isThere: () => works('iperf3', ['--version']), packages: ['iperf3'] },
 }
 
 /** Installs the named programs through apt where that is possible; else says the exact command. */
-export function installPrograms(names) {
+export function installPrograms(names, { isOptional = false } = {}) {
   const missing = names.filter((name) => !systemPrograms[name].isThere())
   if (missing.length === 0) return
   const packages = missing.flatMap((name) => systemPrograms[name].packages)
   const apt = works('apt-get', ['--version'])
   const sudo = process.getuid?.() === 0 ? [] : works('sudo', ['-n', 'true']) ? ['sudo', '-n'] : undefined
-  if (!apt || !sudo) fail(`${missing.join(', ')} must be installed first; run: ${installCommand(packages)}`)
+  if (!apt || !sudo)
+    return failOrSay(isOptional, `${missing.join(', ')} must be installed first; run: ${installCommand(packages)}`)
   process.stderr.write(`installing ${packages.join(', ')} ...\n`)
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   const run = (...args) =>
@@ -97,7 +107,8 @@ export function installPrograms(names) {
   run('update')
   const { status, stdout, stderr } = run('install', '-y', '--no-install-recommends', ...packages)
   if (status !== 0)
-    fail(
+    failOrSay(
+      isOptional,
       `apt could not install ${packages.join(', ')}:\n${stdout.slice(-1000)}${stderr.slice(-1000)}\nrun: ${installCommand(packages)}`,
     )
 }
