@@ -1,0 +1,85 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { type Bench, projectPath } from '../bench.ts'
+import type { Contender } from '../contender.ts'
+import { streams } from '../material.ts'
+import { type NodeProcess, startRelay } from '../our-nodes.ts'
+import { measure, type Sample } from '../sample.ts'
+import { mib } from '../settings.ts'
+import { startStreamers, stopStreamers } from '../streamer-client.ts'
+
+export const oursName = 'peerstreamer'
+export const unverifiedName = 'peerstreamer, unverified'
+const unverifiedVariable = 'PEERSTREAMER_TEST_UNVERIFIED'
+
+/** Source, relay and streamers: everything verified, the relay stores it. */
+export function ours(bench: Bench, source: NodeProcess): Contender {
+  return {
+    name: oursName,
+    missing: () => undefined,
+    start: async () => {},
+    round: async () => [
+      ...(await coldAndWarm(bench, source, oursName, 1, bench.settings.alone)),
+      ...(await coldAndWarm(bench, source, oursName, 8, bench.settings.together)),
+    ],
+  }
+}
+
+/** The same with verification switched off in relay and streamer, to see what it costs. */
+export function oursUnverified(bench: Bench, source: NodeProcess): Contender {
+  return {
+    name: unverifiedName,
+    missing: () =>
+      mentions(projectPath('dist'), unverifiedVariable) ? undefined : `lib does not read ${unverifiedVariable}`,
+    start: async () => {},
+    round: () => coldAndWarm(bench, source, unverifiedName, 1, bench.settings.alone, { [unverifiedVariable]: '1' }),
+  }
+}
+
+/** One relay, empty at first; then new streamers take the same from it again. */
+async function coldAndWarm(
+  bench: Bench,
+  source: NodeProcess,
+  contender: string,
+  count: number,
+  chunks: number,
+  env?: Record<string, string>,
+): Promise<Sample[]> {
+  const relay = await startRelay(bench, 'relay', source, { env })
+  const servers = [
+    { role: 'source', pids: [source.pid] },
+    { role: 'relay', pids: [relay.pid] },
+  ]
+  const samples: Sample[] = []
+  for (const temperature of ['cold', 'warm'] as const) {
+    const streamers = await startStreamers(bench, count, env)
+    const job = { source: relay.address, name: streams.mib(chunks) }
+    const clients = streamers.map((streamer) => streamer.client(job))
+    const stored = () => untilStored(relay, chunks)
+    samples.push(await measure({ contender, temperature }, servers, clients, chunks * mib, stored))
+    await stopStreamers(streamers)
+  }
+  await relay.stop()
+  return samples
+}
+
+/** A relay that has not stored all in this time will not, ms. */
+const storeLimitMs = 5000
+
+/** What a relay writes after the streamers have it counts, too. */
+async function untilStored(relay: NodeProcess, chunks: number): Promise<void> {
+  const until = performance.now() + storeLimitMs
+  do await pause(300)
+  while (((await relay.stats()).store?.chunks ?? 0) < chunks && performance.now() < until)
+  const stored = (await relay.stats()).store?.chunks ?? 0
+  if (stored < chunks) process.stderr.write(`the relay stored ${stored} of ${chunks} chunks\n`)
+}
+
+function mentions(folder: string, word: string): boolean {
+  return readdirSync(folder, { withFileTypes: true }).some((entry) => {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) return mentions(path, word)
+    return entry.name.endsWith('.js') && readFileSync(path, 'utf8').includes(word)
+  })
+}
