@@ -4,6 +4,7 @@ import { Failure, isFailure, toFailure } from '../base/errors.ts'
 import type { Closeable } from '../base/lifecycle.ts'
 import { limits } from '../base/limits.ts'
 import type { Logger } from '../base/log.ts'
+import { isOff } from '../base/protections.ts'
 import { SingleFlight } from '../base/single-flight.ts'
 import type { Address } from '../stream/address.ts'
 import type { HoldingsChange, Peer } from './peer.ts'
@@ -56,7 +57,7 @@ export class Uplink implements Closeable {
 
   constructor(options: UplinkOptions) {
     this.#options = options
-    this.#chain = [...new Set(options.masters)]
+    this.#chain = isOff('failover') ? options.masters.slice(0, 1) : [...new Set(options.masters)]
     options.peers.onDisconnect((address) => void this.suspect(address))
   }
 
@@ -197,7 +198,7 @@ export class Uplink implements Closeable {
       // Who is above a master is best known by that master; what was configured stays.
       const at = this.#chain.indexOf(address)
       const above = [...this.#chain.slice(0, at + 1), ...reply.chain, ...this.#options.masters]
-      this.#chain = this.#withoutSelf([...new Set(above)])
+      if (!isOff('failover')) this.#chain = this.#withoutSelf([...new Set(above)])
       log.info(`registered with ${reply.name} at ${address}`, { chain: this.#chain })
       if (before && before.address !== address) {
         await this.#peer(before.address)

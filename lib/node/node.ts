@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../base/clock.ts'
 import type { Lifecycle } from '../base/lifecycle.ts'
 import type { Logger } from '../base/log.ts'
+import { warningOfProtections } from '../base/protections.ts'
 import type { Method, NodeStats } from '../network/contract.ts'
 import type { Peers } from '../network/peers.ts'
 import type { Traffic } from '../network/traffic.ts'
@@ -98,6 +99,8 @@ export class Node implements RunningNode {
     this.#isOnLoopback = isLoopback(splitAddress(endpoint).host)
     const host = bindsEverywhere(ip) ? await this.#reachableHost(masters) : ip
     this.#address = addressOf(host, splitAddress(endpoint).port, keys?.publicKey)
+    const warning = warningOfProtections()
+    if (warning) log.warn(warning)
     if (!keys && !this.#isOnLoopback)
       log.warn(
         `ANYBODY WHO REACHES ${this.#address} MAY CONNECT: this node has no keys; make them with peerstreamer keygen`,

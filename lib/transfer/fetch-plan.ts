@@ -1,3 +1,4 @@
+import { isOff } from '../base/protections.ts'
 import type { Origin } from '../network/traffic.ts'
 import type { Trust } from '../network/trust.ts'
 import type { Address } from '../stream/address.ts'
@@ -63,5 +64,5 @@ export const hedgeShare = 0.05
 export const hedgeFreeBytes = 4 * 1024 * 1024
 
 export function mayHedge(hedgedBytes: number, receivedBytes: number): boolean {
-  return hedgedBytes < hedgeFreeBytes + hedgeShare * receivedBytes
+  return !isOff('hedges') && hedgedBytes < hedgeFreeBytes + hedgeShare * receivedBytes
 }

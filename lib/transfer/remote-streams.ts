@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { Failure, isFailure, toFailure } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Logger } from '../base/log.ts'
+import { isOff } from '../base/protections.ts'
 import { SingleFlight } from '../base/single-flight.ts'
 import type { StreamRow } from '../network/contract.ts'
 import type { Peers } from '../network/peers.ts'
@@ -123,6 +124,7 @@ export class RemoteStreams {
   }
 
   async #checkPin(name: string, descriptor: Descriptor): Promise<void> {
+    if (isOff('pins')) return
     const pin = await this.#options.store.getPin(name)
     if (!pin) return this.#options.store.putPin(name, descriptor.publicKey)
     if (!descriptor.publicKey.equals(pin))

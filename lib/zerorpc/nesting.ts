@@ -1,10 +1,12 @@
 import { Failure } from '../base/errors.ts'
+import { isOff } from '../base/protections.ts'
 
 /**
  * Walks the headers of a msgpack value and throws `bad-format` when arrays and maps are nested deeper than `maxDepth`:
  * a decoder makes room for every array that a header announces, so a few bytes a level could take any amount of memory.
  */
 export function checkNesting(bytes: Uint8Array, maxDepth: number): void {
+  if (isOff('nesting')) return
   // left[d]: values still to come at depth d.
   const left = [1]
   let at = 0
