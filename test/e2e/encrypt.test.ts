@@ -57,8 +57,9 @@ describe('split_video --encrypt', function () {
     expect(media.length).to.equal(28 + bytes.length + 16 * chunks)
     const database = await VideoDatabase.open(videoData, { create: false })
     const published = await database.find('notes')
-    expect((await published?.page(0))?.bytesOf(0, 1)).to.equal(5 * 1024)
+    const storedBytes = (await published?.page(0))?.bytesOf(0, 1)
     await database.close()
+    expect(storedBytes).to.equal(5 * 1024)
     for (const file of await readdir(join(videoData, 'notes'))) {
       const held = await readFile(join(videoData, 'notes', file))
       for (let at = 0; at + 16 <= bytes.length; at += 5000)
