@@ -35,6 +35,7 @@ export class Figures {
       this.add(`${name} ${role} CPU s/GB`, cpuSecPerGB)
       this.add(`${name} ${role} peak MB`, peakMemoryBytes && peakMemoryBytes / count / 1e6)
     }
+    this.add(`${name} stored share`, sample.storedShare)
     const relay = processOf(sample, 'relay')
     // 0 on tmpfs, where nothing goes to a disk.
     if (sample.temperature === 'cold' && relay && relay.writtenBytes > 0)

@@ -56,6 +56,17 @@ export function showSamples(samples: Sample[]): string {
   return table(head, rows)
 }
 
+/** A relay that kept less than all did less work than its figures seem to say. */
+export function showUnstored(samples: Sample[]): string {
+  return samples
+    .filter(({ storedShare = 1 }) => storedShare < 1)
+    .map((sample) => {
+      const name = sampleName(sample.contender, sample.temperature, sample.streamers)
+      return `${name}: in one round the relay stored only ${((sample.storedShare ?? 0) * 100).toFixed(1)} %\n`
+    })
+    .join('')
+}
+
 export function showTargets(results: TargetResult[]): string {
   return table(['figure', 'target', 'measured (spread)', ''], results.map(targetCells))
 }

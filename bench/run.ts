@@ -21,7 +21,7 @@ import { measureSmallChunks } from './measurements/small-chunks.ts'
 import { measureStoreStart } from './measurements/store-start.ts'
 import { type NodeProcess, startSource } from './our-nodes.ts'
 import { Programs } from './programs.ts'
-import { showSamples, showTargets, targetsAsMarkdown } from './report.ts'
+import { showSamples, showTargets, showUnstored, targetsAsMarkdown } from './report.ts'
 import type { Sample } from './sample.ts'
 import { fullRun, quickRun } from './settings.ts'
 import { summarize } from './statistics.ts'
@@ -81,7 +81,7 @@ async function run(): Promise<void> {
   await measureTheRest(material, source, figures)
 
   const results = judge(figures, settings)
-  process.stdout.write(`\n${showSamples(samples)}\n${showTargets(results)}`)
+  process.stdout.write(`\n${showSamples(samples)}${showUnstored(samples)}\n${showTargets(results)}`)
   for (const { name, reason } of missing) process.stdout.write(`\nleft out: ${name}: ${reason}`)
   if (settings.isQuick)
     process.stdout.write('\na quick run: it measures less, and for less long, than the targets are meant for\n')

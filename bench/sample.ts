@@ -15,6 +15,8 @@ export interface Sample {
   processes: ProcessFigures[]
   /** How long after the chunk before it a chunk came, ms, over all clients. */
   chunkMs?: { p50: number; p99: number }
+  /** What our relay stored of it; below 1 it passed chunks on without keeping them, as the disk was too slow for it. */
+  storedShare?: number
 }
 
 /** Processes of one role. */

@@ -30,7 +30,7 @@ export const fullRun: Settings = {
   slow: 192,
   limitSeconds: 3,
   touchMB: 6000,
-  memory: { long: 4000, short: 500, repeats: 3 },
+  memory: { long: 4000, short: 500, repeats: 2 },
   children: { few: 4, many: 32, mib: 64, repeats: 3 },
   firstChunks: 15,
 }

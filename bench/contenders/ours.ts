@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { type Bench, projectPath } from '../bench.ts'
+import type { Bench } from '../bench.ts'
 import type { Contender } from '../contender.ts'
 import { streams } from '../material.ts'
 import { type NodeProcess, startRelay } from '../our-nodes.ts'
@@ -57,7 +57,8 @@ async function coldAndWarm(
     const job = { source: relay.address, name: streams.mib(chunks) }
     const clients = streamers.map((streamer) => streamer.client(job))
     const stored = () => untilStored(relay, chunks)
-    samples.push(await measure({ contender, temperature }, servers, clients, chunks * mib, stored))
+    const sample = await measure({ contender, temperature }, servers, clients, chunks * mib, stored)
+    samples.push({ ...sample, storedShare: (await storedChunks(relay)) / chunks })
     await stopStreamers(streamers)
   }
   await relay.stop()
@@ -71,15 +72,17 @@ const storeLimitMs = 5000
 async function untilStored(relay: NodeProcess, chunks: number): Promise<void> {
   const until = performance.now() + storeLimitMs
   do await pause(300)
-  while (((await relay.stats()).store?.chunks ?? 0) < chunks && performance.now() < until)
-  const stored = (await relay.stats()).store?.chunks ?? 0
-  if (stored < chunks) process.stderr.write(`the relay stored ${stored} of ${chunks} chunks\n`)
+  while ((await storedChunks(relay)) < chunks && performance.now() < until)
 }
 
-function mentions(folder: string, word: string): boolean {
+async function storedChunks(relay: NodeProcess): Promise<number> {
+  return (await relay.stats()).store?.chunks ?? 0
+}
+
+function _mentions(folder: string, word: string): boolean {
   return readdirSync(folder, { withFileTypes: true }).some((entry) => {
     const path = join(folder, entry.name)
-    if (entry.isDirectory()) return mentions(path, word)
+    if (entry.isDirectory()) return _mentions(path, word)
     return entry.name.endsWith('.js') && readFileSync(path, 'utf8').includes(word)
   })
 }

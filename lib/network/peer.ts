@@ -40,6 +40,8 @@ export interface HoldingsChange {
   lost: [number, number][]
 }
 
+/** For how long a node that was late or silent is avoided. */
+const avoidMs = { first: 5000, most: 60_000 }
 /** A node that refused this one is asked again after this, ms. */
 const refusedPauseMs = 500
 
@@ -49,8 +51,9 @@ export class Peer {
   readonly pace = new Pace()
   /** Bytes asked for and not yet received; the asker keeps it under `limits.windowBytes`. */
   bytesUnderWay = 0
-  /** It was late or silent: others are preferred until then, by the monotonic clock, ms. */
+  /** It was late or silent: siblings are asked in its place until then, by the monotonic clock, ms. */
   avoidUntil = 0
+  #lateInARow = 0
   /** Runs that it sent wrong, by the monotonic clock, ms; the newest last. */
   readonly badAt: number[] = []
   readonly #clock: Clock
@@ -199,6 +202,20 @@ export class Peer {
   /** Ends all calls in progress with `unreachable`: the node was found dead. */
   abandon(): void {
     this.#endCalls(new Failure('unreachable', `${this.address} does not answer`))
+  }
+
+  /** Notes that it was late or silent: it is avoided, longer each time in a row. */
+  late(): void {
+    const now = this.#clock.now()
+    // Several requests that were under way together are late together.
+    if (now < this.avoidUntil) return
+    this.avoidUntil = now + Math.min(avoidMs.most, avoidMs.first * 2 ** this.#lateInARow++)
+  }
+
+  /** Notes that it answered in time. */
+  answered(tookMs: number, bytes: number): void {
+    this.pace.record(tookMs, bytes)
+    this.#lateInARow = 0
   }
 
   /** Notes wrong bytes. */

@@ -10,6 +10,9 @@ import type { Address } from '../stream/address.ts'
 import type { HoldingsChange, Peer } from './peer.ts'
 import type { Peers } from './peers.ts'
 
+/** A master that took the place of this node away is asked again after this, ms. */
+const refusedPauseMs = 30_000
+
 /** What a node is to its master. */
 export interface UplinkOptions {
   /** Own name, and own address (known once the node listens) when chunks are passed on to others. */
@@ -167,7 +170,8 @@ export class Uplink implements Closeable {
       const now = clock.now()
       for (const address of this.#chain) {
         const trial = this.#trials.get(address)
-        if (trial && trial.nextAt > now && this.#chain.length > 1) continue
+        const isOnlyOne = this.#chain.length === 1 && !this.#refusal
+        if (trial && trial.nextAt > now && !isOnlyOne) continue
         if (this.#closed || (await this.#register(address))) return
       }
       this.#roundFailures++
@@ -262,6 +266,16 @@ export class Uplink implements Closeable {
     if (this.#current !== registration || this.#closed) return
     if (isFailure(error, 'lease-lost')) {
       this.#current = undefined
+      this.#wake()
+    } else if (isFailure(error, 'refused')) {
+      // Registering again at once would only take the place back from who took it, for ever in turn.
+      this.#current = undefined
+      this.#sayRefused(error)
+      this.#trials.set(registration.address, {
+        nextAt: this.#options.clock.now() + refusedPauseMs,
+        failures: 1,
+        upSince: undefined,
+      })
       this.#wake()
     } else if (isFailure(error, 'timeout', 'unreachable')) {
       void this.suspect(registration.address)

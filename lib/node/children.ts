@@ -97,10 +97,10 @@ export class Children implements Closeable {
       if (lease.address !== undefined && !this.directory.hasAnswered(id)) void this.#callBack(id, lease.address)
       return lease
     }
-    const why = this.#replaced.has(id)
-      ? 'another node registered under the same name'
-      : 'it ran out or this node was restarted'
-    throw new Failure('lease-lost', `the lease is not known: ${why}; register again`)
+    if (this.#replaced.has(id)) {
+      throw new Failure('refused', 'another node registered under the same name; give each node a name of its own')
+    }
+    throw new Failure('lease-lost', 'the lease is not known: it ran out or this node was restarted; register again')
   }
 
   leave(id: string): void {

@@ -25,6 +25,8 @@ export type FetchStep =
   | { do: 'wait'; ms: number }
   | { do: 'fail' }
 
+/** Past this another node is asked whatever was spent on hedges: a stall is to be 5 s at most (FAULTS.md), ms. */
+const overdueMs = 3500
 /** How many nodes are asked for one run at a time. */
 const attemptsAtOnce = 2
 
@@ -42,8 +44,9 @@ export function planFetch(
   const underWay = attempts.filter((attempt) => attempt.underWay)
   const newest = underWay.at(-1)
   if (!newest) return next ? { do: 'ask', candidate: next, hedge: false } : { do: 'fail' }
-  if (!next || !mayHedge || underWay.length >= attemptsAtOnce) return { do: 'wait', ms: Number.POSITIVE_INFINITY }
-  const lateAt = newest.startedAt + lateAfter(candidates, newest.address)
+  if (!next || underWay.length >= attemptsAtOnce) return { do: 'wait', ms: Number.POSITIVE_INFINITY }
+  const lateMs = mayHedge ? lateAfter(candidates, newest.address) : Number.POSITIVE_INFINITY
+  const lateAt = newest.startedAt + Math.min(lateMs, overdueMs)
   return now >= lateAt ? { do: 'ask', candidate: next, hedge: true } : { do: 'wait', ms: lateAt - now }
 }
 
@@ -61,7 +64,7 @@ function lateAfter(candidates: readonly Candidate[], address: Address): number {
 
 /** Bytes that hedges may add, as a share of what was received, and what may always be spent. */
 export const hedgeShare = 0.05
-export const hedgeFreeBytes = 4 * 1024 * 1024
+export const hedgeFreeBytes = 1024 * 1024
 
 export function mayHedge(hedgedBytes: number, receivedBytes: number): boolean {
   return !isOff('hedges') && hedgedBytes < hedgeFreeBytes + hedgeShare * receivedBytes

@@ -32,8 +32,6 @@ export interface FetchedRun {
 
 /** How long a node that is asked may take to get the chunk itself, ms. */
 const waitMs = 8000
-/** How long a sibling that was late or silent is not asked for, ms. */
-const avoidMs = 5000
 
 /**
  * Gets one run of chunks over the network and verifies it. What to do next is decided by `planFetch`; this shell
@@ -156,7 +154,7 @@ export class Fetcher {
       const reply = await peer.get(name, run.first, asked, { signal, timeoutMs: waitMs + 2000 })
       if (reply.status !== 'data') return undefined
       if (reply.index === run.first && page.firstWrong(run.first, run.count, reply.data) === -1) {
-        peer.pace.record(clock.now() - startedAt, reply.data.length)
+        peer.answered(clock.now() - startedAt, reply.data.length)
         return reply.data
       }
       traffic.badChunks++
@@ -170,15 +168,15 @@ export class Fetcher {
   }
 
   #noteLate(address: Address): void {
-    const { peers, clock, uplink } = this.#options
-    peers.at(address).avoidUntil = clock.now() + avoidMs
+    const { peers, uplink } = this.#options
+    peers.at(address).late()
     void uplink.suspect(address)
   }
 
   #noteFailure(peer: Peer, error: unknown): void {
-    const { uplink, log, clock } = this.#options
+    const { uplink, log } = this.#options
     uplink.noteFailure(peer.address, error)
-    if (isFailure(error, 'timeout', 'unreachable')) peer.avoidUntil = clock.now() + avoidMs
+    if (isFailure(error, 'timeout', 'unreachable')) peer.late()
     if (isFailure(error, 'bad-format', 'over-limit')) {
       peer.bad()
       log.warn(toFailure(error).message)

@@ -28,10 +28,11 @@ describe('the plan of a fetch', () => {
   })
 
   it('does not hedge when the extra traffic is spent', () => {
-    expect(planFetch(all, [asked(sibling, 0, true)], 500, false)).to.deep.equal({
-      do: 'wait',
-      ms: Number.POSITIVE_INFINITY,
-    })
+    expect(planFetch(all, [asked(sibling, 0, true)], 500, false)).to.deep.equal({ do: 'wait', ms: 3000 })
+  })
+
+  it('asks another one all the same before the wait becomes a stall of 5 s', () => {
+    expect(planFetch(all, [asked(sibling, 0, true)], 3500, false)).to.include({ do: 'ask', candidate: master })
   })
 
   it('asks no third one at the same time', () => {
