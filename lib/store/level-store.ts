@@ -307,11 +307,11 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
     const place = await this.#reserve(page.stream, bytes.length)
     if (!place) return false
     const { writer, slabOffset } = place
+    // One at a time: the kernel locks a file for each write, and threads that wait for it spin.
+    const written = writer.written.then(() => writeAll(writer.handle, bytes, slabOffset))
+    writer.written = written.catch(() => {})
     try {
-      for (let done = 0; done < bytes.length; ) {
-        const { bytesWritten } = await writer.handle.write(bytes, done, bytes.length - done, slabOffset + done)
-        done += bytesWritten
-      }
+      await written
     } catch (error) {
       // What was being written is lost, what was written before is not: go on in a new slab later.
       if (this.#writers.get(page.stream) === writer) this.#writers.delete(page.stream)
@@ -384,7 +384,14 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
     await this.#leaveWriter(stream)
     const id = this.#nextSlab++
     const handle = await this.#files.create(id)
-    const writer: Writer = { slab: this.#index.addSlab(id, stream), handle, end: 0, users: 0, isLeft: false }
+    const writer: Writer = {
+      slab: this.#index.addSlab(id, stream),
+      handle,
+      end: 0,
+      users: 0,
+      isLeft: false,
+      written: Promise.resolve(),
+    }
     this.#writers.set(stream, writer)
     return writer
   }
@@ -519,6 +526,13 @@ interface Writer {
   users: number
   /** No longer written to: closed by the last user. */
   isLeft: boolean
+  /** Settled when the writes before are done, well or not. */
+  written: Promise<void>
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array, offset: number): Promise<void> {
+  for (let done = 0; done < bytes.length; )
+    done += (await file.write(bytes, done, bytes.length - done, offset + done)).bytesWritten
 }
 
 /** Part of a read that lies in one slab. */
