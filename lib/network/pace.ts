@@ -8,9 +8,9 @@ export class Pace {
   #rate = 0
 
   /** Before anything was measured a peer gets this long, ms. */
-  static readonly unknownMs = 1500
+  static readonly unknownMs = 2500
   /** Never call a peer late before this, ms: timers and garbage collection alone may take as long. */
-  static readonly leastMs = 400
+  static readonly leastMs = 800
 
   record(tookMs: number, sizeBytes: number): void {
     const rate = sizeBytes / Math.max(0.1, tookMs)

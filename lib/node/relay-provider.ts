@@ -1,3 +1,4 @@
+import { type Clock, pause } from '../base/clock.ts'
 import type { Lifecycle } from '../base/lifecycle.ts'
 import { limits } from '../base/limits.ts'
 import { SingleFlight } from '../base/single-flight.ts'
@@ -80,16 +81,21 @@ export class RelayProvider implements Provider {
   }
 }
 
+/** A disk that takes longer for a run no longer sets the pace, ms. */
+const diskPatienceMs = 2000
+
 /** Where a relay puts what it fetched: memory for those who wait, the store for later, and the news of it to the master. */
 export class RelayShelf implements Shelf {
   readonly #store: ChunkStore
   readonly #cache: RunCache
   readonly #holdings: Holdings
+  readonly #clock: Clock
   readonly #writes = new Set<Promise<void>>()
   /** Bytes on their way to the disk. */
   #writing = 0
 
-  constructor(store: ChunkStore, cache: RunCache, holdings: Holdings, lifecycle: Lifecycle) {
+  constructor(store: ChunkStore, cache: RunCache, holdings: Holdings, lifecycle: Lifecycle, clock: Clock) {
+    this.#clock = clock
     this.#store = store
     this.#cache = cache
     this.#holdings = holdings
@@ -103,10 +109,11 @@ export class RelayShelf implements Shelf {
     return this.#store.has(stream, run.first) && this.#store.has(stream, run.first + run.count - 1)
   }
 
-  keep(page: Page, run: Run, { bytes }: FetchedRun): void {
+  /** Resolves when more may be fetched: the disk sets the pace, or what it cannot take would be fetched again for the next reader. */
+  async keep(page: Page, run: Run, { bytes }: FetchedRun): Promise<void> {
     this.#cache.put(runKey(page.stream, run.first), bytes)
-    // A disk slower than the network must not fill the memory: what it cannot take now passes through uncached.
-    if (this.#writing > limits.windowBytes * 2) return
+    // A disk that hangs must not fill the memory or hold up readers for ever: what it cannot take then passes by uncached.
+    if (this.#writing > limits.windowBytes * 4) return
     this.#writing += bytes.length
     const write = this.#store.put(page, run.first, run.count, bytes).then((isKept) => {
       this.#writes.delete(write)
@@ -114,5 +121,7 @@ export class RelayShelf implements Shelf {
       if (isKept) this.#holdings.have(page.stream, run.first, run.first + run.count)
     })
     this.#writes.add(write)
+    if (this.#writing <= limits.windowBytes / 2) return
+    await Promise.race([write, pause(this.#clock, diskPatienceMs)])
   }
 }

@@ -119,7 +119,7 @@ async function startRelay(options: NodeOptions, lifecycle: Lifecycle): Promise<R
   const streams = new RemoteStreams({ uplink, peers, store, clock, log })
   await streams.load()
   const holdings = new Holdings(store, clock, (stream) => streams.nameOf(stream))
-  const shelf = new RelayShelf(store, cache, holdings, lifecycle)
+  const shelf = new RelayShelf(store, cache, holdings, lifecycle, clock)
   const fetcher = new Fetcher({ uplink, peers, traffic, clock, chance, log })
   const prefetcher = new Prefetcher({ fetcher, uplink, peers, clock, shelf, windowBytes: limits.windowBytes })
   lifecycle.onClose(() => {

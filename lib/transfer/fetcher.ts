@@ -150,6 +150,8 @@ export class Fetcher {
       local: candidate.origin === 'sibling',
       lease: candidate.address === uplink.current && uplink.shares ? uplink.lease : undefined,
     }
+    // A master that is late is looked at, whether or not another is asked in its place.
+    const cancelSuspicion = clock.after(candidate.lateAfterMs, () => void uplink.suspect(candidate.address))
     try {
       const reply = await peer.get(name, run.first, asked, { signal, timeoutMs: waitMs + 2000 })
       if (reply.status !== 'data') return undefined
@@ -164,13 +166,13 @@ export class Fetcher {
     } catch (error) {
       if (!signal.aborted) this.#noteFailure(peer, error)
       throw error
+    } finally {
+      cancelSuspicion()
     }
   }
 
   #noteLate(address: Address): void {
-    const { peers, uplink } = this.#options
-    peers.at(address).late()
-    void uplink.suspect(address)
+    this.#options.peers.at(address).late()
   }
 
   #noteFailure(peer: Peer, error: unknown): void {

@@ -13,7 +13,8 @@ import type { KnownStream } from './known-stream.ts'
 /** Where fetched runs go, and where it is known which are there already. */
 export interface Shelf {
   has(stream: StreamKey, run: Run): boolean
-  keep(page: Page, run: Run, fetched: FetchedRun): void
+  /** Resolves when there is room for more. */
+  keep(page: Page, run: Run, fetched: FetchedRun): Promise<void>
 }
 
 export interface PrefetcherOptions {
@@ -152,15 +153,18 @@ export class Prefetcher {
     const slots = this.#slotsOf(siblings[0] ?? uplink.current ?? '')
     const sizeBytes = page.bytesOf(run.first, run.count)
     await slots.take(sizeBytes)
+    let hasRoom: Promise<void> | undefined
     const cancelLimit = clock.after(fetchLimitMs, () => abort.abort(fetcher.unavailable()))
     try {
       if (isUnwanted()) throw new Failure('aborted', 'the reader went elsewhere')
       const fetched = await fetcher.fetch(stream, page, run, siblings, abort.signal)
-      shelf.keep(page, run, fetched)
+      hasRoom = shelf.keep(page, run, fetched)
       return fetched
     } finally {
       cancelLimit()
-      slots.release(sizeBytes)
+      // Readers get the run at once; only the next one from this peer waits.
+      if (hasRoom) void hasRoom.finally(() => slots.release(sizeBytes))
+      else slots.release(sizeBytes)
     }
   }
 

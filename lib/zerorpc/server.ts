@@ -66,6 +66,7 @@ export class RpcServer implements Closeable {
   #receiving: Promise<void> | undefined
   #closing: Promise<void> | undefined
   #draining = false
+  #endpoint: string | undefined
   bytesReceived = 0
 
   constructor(options: RpcServerOptions) {
@@ -113,7 +114,8 @@ export class RpcServer implements Closeable {
       throw bindFailure(endpoint, error)
     }
     this.#receiving = this.#receive()
-    return this.#socket.lastEndpoint ?? endpoint
+    this.#endpoint = this.#socket.lastEndpoint ?? endpoint
+    return this.#endpoint
   }
 
   get callsInProgress(): number {
@@ -140,9 +142,24 @@ export class RpcServer implements Closeable {
     this.#heartbeat.close()
     for (const channel of [...this.#channels.values()]) channel.cancel(new Failure('closed', 'the node is closing'))
     await this.#out.close()
+    await this.#unbind()
     this.#socket.close()
     await this.#receiving
     await this.#zap?.close()
+  }
+
+  /** ZeroMQ frees the port some time after a socket was closed: whoever waited for the close may want to take it. */
+  async #unbind(): Promise<void> {
+    const endpoint = this.#endpoint
+    if (endpoint === undefined) return
+    await new Promise<void>((resolve) => {
+      const cancel = this.#clock.after(unbindMs, resolve)
+      this.#socket.events.on('close', () => {
+        cancel()
+        resolve()
+      })
+      this.#socket.unbind(endpoint).catch(() => resolve())
+    })
   }
 
   async #receive(): Promise<void> {
@@ -246,6 +263,8 @@ export class RpcServer implements Closeable {
 }
 
 const emptyFrame = Buffer.alloc(0)
+/** A port that ZeroMQ does not tell to be free by then is left to itself, ms. */
+const unbindMs = 500
 const serverId = randomBytes(9).toString('base64url')
 let nextId = 0
 
