@@ -7,7 +7,7 @@ import { build, checkNode, installPackages, installPrograms, root } from './setu
 
 const layers = ['unit', 'compliance', 'integration', 'interop', 'e2e', 'faults']
 /** Files at a time: fault tests mostly wait. */
-const jobs = { faults: 4 }
+const jobs = { e2e: 2, faults: 4 }
 const asked = process.argv.slice(2)
 const wrong = asked.filter((name) => !layers.includes(name))
 if (wrong.length > 0) {

@@ -152,14 +152,16 @@ export class RpcServer implements Closeable {
   async #unbind(): Promise<void> {
     const endpoint = this.#endpoint
     if (endpoint === undefined) return
-    await new Promise<void>((resolve) => {
-      const cancel = this.#clock.after(unbindMs, resolve)
-      this.#socket.events.on('close', () => {
-        cancel()
-        resolve()
-      })
-      this.#socket.unbind(endpoint).catch(() => resolve())
+    let isFree = () => {}
+    const freed = new Promise<void>((resolve) => {
+      isFree = resolve
     })
+    this.#socket.events.on('close', isFree)
+    // A socket must not be closed while it is being unbound: libzmq ends the process.
+    await this.#socket.unbind(endpoint).catch(isFree)
+    const cancel = this.#clock.after(unbindMs, isFree)
+    await freed
+    cancel()
   }
 
   async #receive(): Promise<void> {
