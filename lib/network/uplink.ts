@@ -10,6 +10,8 @@ import type { Address } from '../stream/address.ts'
 import type { HoldingsChange, Peer } from './peer.ts'
 import type { Peers } from './peers.ts'
 
+/** A master calls this node back before it answers a registration, ms. */
+const registerMs = 2500
 /** A master that took the place of this node away is asked again after this, ms. */
 const refusedPauseMs = 30_000
 
@@ -191,7 +193,7 @@ export class Uplink implements Closeable {
     try {
       const reply = await this.#peer(address).register(
         { name: self.name, address: self.address?.() },
-        { timeoutMs: 1500 },
+        { timeoutMs: registerMs },
       )
       this.#current = { address, lease: reply.lease, leaseMs: reply.leaseMs }
       this.#renewAt = clock.now() + reply.leaseMs / 3

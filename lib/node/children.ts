@@ -19,6 +19,9 @@ export interface ChildrenOptions {
   chain: () => readonly Address[]
 }
 
+/** A child that has just started may be slow to answer, and one that has not answered is not named to its siblings, ms. */
+const callBackMs = 1400
+
 /** The children of a master: their leases, and through the directory what they hold. */
 export class Children implements Closeable {
   readonly directory = new Directory()
@@ -120,7 +123,7 @@ export class Children implements Closeable {
 
   /** Whether the child answers at its address; from then on siblings are sent to it. */
   async #callBack(id: string, address: Address): Promise<boolean> {
-    const answers = await this.#calling.run(address, () => this.#options.peers.at(address).ping(limits.pingMs))
+    const answers = await this.#calling.run(address, () => this.#options.peers.at(address).ping(callBackMs))
     if (answers) this.directory.answered(id)
     return answers
   }

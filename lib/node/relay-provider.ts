@@ -23,6 +23,7 @@ export interface RelayParts {
   prefetcher: Prefetcher
   store: ChunkStore
   cache: RunCache
+  shelf: RelayShelf
   traffic: Traffic
 }
 
@@ -61,13 +62,13 @@ export class RelayProvider implements Provider {
   }
 
   async read(stream: KnownStream, page: Page, run: Run, options: ReadOptions): Promise<Uint8Array | undefined> {
-    const { prefetcher, cache } = this.#parts
+    const { prefetcher, shelf } = this.#parts
     if (!options.local) prefetcher.follow(options.reader, stream, page, run)
     const key = runKey(page.stream, run.first)
-    const held = cache.get(key) ?? (await this.#reading.run(key, () => this.#stored(page, run, key)))
+    const held = shelf.get(key) ?? (await this.#reading.run(key, () => this.#stored(page, run, key)))
     if (held) return held
     if (options.local)
-      return (await prefetcher.underWay(page.stream, run.first, options.signal))?.bytes ?? cache.get(key)
+      return (await prefetcher.underWay(page.stream, run.first, options.signal))?.bytes ?? shelf.get(key)
     return (await prefetcher.read(stream, page, run, options.signal)).bytes
   }
 
@@ -91,7 +92,8 @@ export class RelayShelf implements Shelf {
   readonly #holdings: Holdings
   readonly #clock: Clock
   readonly #writes = new Set<Promise<void>>()
-  /** Bytes on their way to the disk. */
+  /** Runs on their way to the disk, and their bytes: they may have left the cache already, and must not be fetched again. */
+  readonly #onTheWay = new Map<string, Uint8Array>()
   #writing = 0
 
   constructor(store: ChunkStore, cache: RunCache, holdings: Holdings, lifecycle: Lifecycle, clock: Clock) {
@@ -104,20 +106,29 @@ export class RelayShelf implements Shelf {
     })
   }
 
+  /** A run that is in memory, by `runKey`. */
+  get(key: string): Uint8Array | undefined {
+    return this.#cache.get(key) ?? this.#onTheWay.get(key)
+  }
+
   has(stream: StreamKey, run: Run): boolean {
-    if (this.#cache.has(runKey(stream, run.first))) return true
+    const key = runKey(stream, run.first)
+    if (this.#cache.has(key) || this.#onTheWay.has(key)) return true
     return this.#store.has(stream, run.first) && this.#store.has(stream, run.first + run.count - 1)
   }
 
   /** Resolves when more may be fetched: the disk sets the pace, or what it cannot take would be fetched again for the next reader. */
   async keep(page: Page, run: Run, { bytes }: FetchedRun): Promise<void> {
-    this.#cache.put(runKey(page.stream, run.first), bytes)
+    const key = runKey(page.stream, run.first)
+    this.#cache.put(key, bytes)
     // A disk that hangs must not fill the memory or hold up readers for ever: what it cannot take then passes by uncached.
     if (this.#writing > limits.windowBytes * 4) return
     this.#writing += bytes.length
+    this.#onTheWay.set(key, bytes)
     const write = this.#store.put(page, run.first, run.count, bytes).then((isKept) => {
       this.#writes.delete(write)
       this.#writing -= bytes.length
+      this.#onTheWay.delete(key)
       if (isKept) this.#holdings.have(page.stream, run.first, run.first + run.count)
     })
     this.#writes.add(write)

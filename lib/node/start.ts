@@ -127,7 +127,7 @@ async function startRelay(options: NodeOptions, lifecycle: Lifecycle): Promise<R
     prefetcher.close()
   })
   lifecycle.own(uplink)
-  const provider = new RelayProvider({ uplink, streams, prefetcher, store, cache, traffic })
+  const provider = new RelayProvider({ uplink, streams, prefetcher, store, cache, shelf, traffic })
   const node = new Node('relay', { ...options, admission }, { provider, peers, traffic, lifecycle })
   await node.listen()
   uplink.start()

@@ -45,7 +45,9 @@ export function planFetch(
   const newest = underWay.at(-1)
   if (!newest) return next ? { do: 'ask', candidate: next, hedge: false } : { do: 'fail' }
   if (!next || underWay.length >= attemptsAtOnce) return { do: 'wait', ms: Number.POSITIVE_INFINITY }
-  const lateMs = mayHedge ? lateAfter(candidates, newest.address) : Number.POSITIVE_INFINITY
+  // A master that is late mostly waits for the one above itself: asking that one too would only send the bytes twice.
+  const isWorthIt = mayHedge && next.origin !== 'supermaster'
+  const lateMs = isWorthIt ? lateAfter(candidates, newest.address) : Number.POSITIVE_INFINITY
   const lateAt = newest.startedAt + Math.min(lateMs, overdueMs)
   return now >= lateAt ? { do: 'ask', candidate: next, hedge: true } : { do: 'wait', ms: lateAt - now }
 }

@@ -31,6 +31,14 @@ describe('the plan of a fetch', () => {
     expect(planFetch(all, [asked(sibling, 0, true)], 500, false)).to.deep.equal({ do: 'wait', ms: 3000 })
   })
 
+  it('asks nobody above a master that is only late, before the wait becomes a stall', () => {
+    const late = [asked(sibling, 0, false), asked(master, 0, true)]
+    expect(planFetch(all, late, 500, true)).to.deep.equal({ do: 'wait', ms: 3000 })
+    expect(planFetch(all, late, 3500, true)).to.include({ do: 'ask', candidate: above })
+    const failed = [asked(sibling, 0, false), asked(master, 0, false)]
+    expect(planFetch(all, failed, 500, true)).to.include({ do: 'ask', candidate: above })
+  })
+
   it('asks another one all the same before the wait becomes a stall of 5 s', () => {
     expect(planFetch(all, [asked(sibling, 0, true)], 3500, false)).to.include({ do: 'ask', candidate: master })
   })
