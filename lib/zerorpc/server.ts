@@ -66,7 +66,6 @@ export class RpcServer implements Closeable {
   #receiving: Promise<void> | undefined
   #closing: Promise<void> | undefined
   #draining = false
-  #endpoint: string | undefined
   bytesReceived = 0
 
   constructor(options: RpcServerOptions) {
@@ -114,8 +113,7 @@ export class RpcServer implements Closeable {
       throw bindFailure(endpoint, error)
     }
     this.#receiving = this.#receive()
-    this.#endpoint = this.#socket.lastEndpoint ?? endpoint
-    return this.#endpoint
+    return this.#socket.lastEndpoint ?? endpoint
   }
 
   get callsInProgress(): number {
@@ -142,26 +140,9 @@ export class RpcServer implements Closeable {
     this.#heartbeat.close()
     for (const channel of [...this.#channels.values()]) channel.cancel(new Failure('closed', 'the node is closing'))
     await this.#out.close()
-    await this.#unbind()
     this.#socket.close()
     await this.#receiving
     await this.#zap?.close()
-  }
-
-  /** ZeroMQ frees the port some time after a socket was closed: whoever waited for the close may want to take it. */
-  async #unbind(): Promise<void> {
-    const endpoint = this.#endpoint
-    if (endpoint === undefined) return
-    let isFree = () => {}
-    const freed = new Promise<void>((resolve) => {
-      isFree = resolve
-    })
-    this.#socket.events.on('close', isFree)
-    // A socket must not be closed while it is being unbound: libzmq ends the process.
-    await this.#socket.unbind(endpoint).catch(isFree)
-    const cancel = this.#clock.after(unbindMs, isFree)
-    await freed
-    cancel()
   }
 
   async #receive(): Promise<void> {
@@ -265,8 +246,6 @@ export class RpcServer implements Closeable {
 }
 
 const emptyFrame = Buffer.alloc(0)
-/** A port that ZeroMQ does not tell to be free by then is left to itself, ms. */
-const unbindMs = 500
 const serverId = randomBytes(9).toString('base64url')
 let nextId = 0
 
