@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
+import { isFailure } from '../../lib/base/errors.ts'
 import { silentLogger } from '../../lib/base/log.ts'
 import type { NodeStats } from '../../lib/network/contract.ts'
 import type { RunningNode } from '../../lib/node/node.ts'
@@ -11,6 +12,7 @@ import type { Output } from '../../lib/streamer/output.ts'
 import { type StreamOptions, type StreamSummary, streamTo } from '../../lib/streamer/stream.ts'
 import { makeFolder, removeFolders } from './folders.ts'
 import { seededBytes } from './seeded.ts'
+import { until } from './until.ts'
 
 /** What was published, to compare outputs with. */
 export interface Published {
@@ -38,6 +40,11 @@ export async function publishBytes(
   } finally {
     await database.close()
   }
+}
+
+/** Undefined for a port that is in use; any other failure is thrown. */
+function portInUse(error: unknown): undefined {
+  if (!isFailure(error, 'port-in-use')) throw error
 }
 
 export function sha256(bytes: Uint8Array): string {
@@ -68,7 +75,13 @@ export class TestNetwork {
   }
 
   async #start(options: Partial<NodeOptions> & { name: string }): Promise<RunningNode> {
-    const node = await startNode({ ip: '127.0.0.1', port: 0, log: silentLogger, ...options })
+    // A port that a node of this process has just left is free a little later: ZeroMQ closes in its own time.
+    const node = await until(
+      'the port',
+      () => startNode({ ip: '127.0.0.1', port: 0, log: silentLogger, ...options }).catch(portInUse),
+      (started) => started !== undefined,
+    )
+    if (!node) throw new Error('unreachable')
     this.#nodes.push(node)
     return node
   }
