@@ -10,10 +10,6 @@ export class SingleFlight<K, V> {
     return started
   }
 
-  get(key: K): Promise<V> | undefined {
-    return this.#underWay.get(key)
-  }
-
   get size(): number {
     return this.#underWay.size
   }

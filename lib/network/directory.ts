@@ -70,14 +70,6 @@ export class Directory {
     this.#children.get(id)?.held.get(stream)?.remove(first, end)
   }
 
-  /** Forgets an ended or replaced stream. */
-  drop(stream: StreamKey): void {
-    for (const child of this.#children.values()) child.held.delete(stream)
-    for (const promises of this.#promises.get(stream)?.values() ?? [])
-      for (const promise of promises) this.#release(promise)
-    this.#promises.delete(stream)
-  }
-
   /** Forgets promises that were not kept in time. */
   sweep(now: number): void {
     for (const [stream, runs] of this.#promises) {

@@ -45,12 +45,10 @@ const avoidMs = { first: 5000, most: 60_000 }
 /** A node that refused this one is asked again after this, ms. */
 const refusedPauseMs = 500
 
-/** A typed client of one node, and what this node learnt of it: pace, trust, bytes asked for and not yet here. */
+/** A typed client of one node, and what this node learnt of it: pace and trust. */
 export class Peer {
   readonly address: Address
   readonly pace = new Pace()
-  /** Bytes asked for and not yet received; the asker keeps it under `limits.windowBytes`. */
-  bytesUnderWay = 0
   /** It was late or silent: siblings are asked in its place until then, by the monotonic clock, ms. */
   avoidUntil = 0
   #lateInARow = 0
@@ -213,8 +211,8 @@ export class Peer {
   }
 
   /** Notes that it answered in time. */
-  answered(tookMs: number, bytes: number): void {
-    this.pace.record(tookMs, bytes)
+  answered(tookMs: number): void {
+    this.pace.record(tookMs)
     this.#lateInARow = 0
   }
 

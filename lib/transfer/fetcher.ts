@@ -156,7 +156,7 @@ export class Fetcher {
       const reply = await peer.get(name, run.first, asked, { signal, timeoutMs: waitMs + 2000 })
       if (reply.status !== 'data') return undefined
       if (reply.index === run.first && page.firstWrong(run.first, run.count, reply.data) === -1) {
-        peer.answered(clock.now() - startedAt, reply.data.length)
+        peer.answered(clock.now() - startedAt)
         return reply.data
       }
       traffic.badChunks++

@@ -40,8 +40,4 @@ export class RunCache {
     this.#runs.delete(key)
     this.#bytes -= bytes.length
   }
-
-  get bytes(): number {
-    return this.#bytes
-  }
 }
