@@ -1,17 +1,14 @@
-import { spawn } from 'node:child_process'
 import { cp, open, readdir, rm, stat, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { LevelChunkStore } from '../../lib/store/level-store.ts'
-import { bytesOf, putRun } from '../compliance/chunk-store.ts'
+import { putRun } from '../compliance/chunk-store.ts'
 import { figure, limitMs, note, seed } from '../support/figures.ts'
 import { makeFolder, removeFolders } from '../support/folders.ts'
-import { type MadePage, makePage } from '../support/pages.ts'
+import { makePage } from '../support/pages.ts'
 import { seededBytes, seededChance } from '../support/seeded.ts'
+import { countRight, killWhileWriting } from '../support/store-process.ts'
 
-const writer = fileURLToPath(new URL('../support/store-writer.ts', import.meta.url))
 /** Longest that a damaged store may take to open, ms. */
 const mostOpenMs = 5000
 
@@ -74,28 +71,6 @@ describe(`the chunk store (seed ${seed})`, function () {
     note({ what: 'damaged files', count, wrong: 0 })
   })
 })
-
-/** Chunks that the store gives back right; throws when it gives wrong ones. */
-async function countRight(store: LevelChunkStore, made: MadePage, what = ''): Promise<number> {
-  let right = 0
-  for (let index = 0; index < made.page.count; index++) {
-    const found = await store.get(made.page, index, 1)
-    if (!found) continue
-    if (!found.equals(bytesOf(made, index, 1))) throw new Error(`chunk ${index} is wrong; ${what}`)
-    right++
-  }
-  return right
-}
-
-async function killWhileWriting(directory: string, afterLines: number): Promise<void> {
-  const child = spawn(process.execPath, ['--import', 'tsx', writer, directory, '400', '4000'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const ended = new Promise((resolve) => child.once('close', resolve))
-  let lines = 0
-  for await (const _ of createInterface({ input: child.stdout })) if (++lines >= afterLines) child.kill('SIGKILL')
-  await ended
-}
 
 /** Damages one file of a store in one way; says what was done. */
 async function damageOne(directory: string, chance: () => number): Promise<string> {

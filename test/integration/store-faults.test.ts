@@ -1,17 +1,15 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { mkdir, open, readdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { LevelChunkStore } from '../../lib/store/level-store.ts'
 import { bytesOf, putRun } from '../compliance/chunk-store.ts'
 import { captureFailure } from '../support/failures.ts'
 import { makeFolder, removeFolders } from '../support/folders.ts'
-import { type MadePage, makePage } from '../support/pages.ts'
+import { makePage } from '../support/pages.ts'
 import { seededChance } from '../support/seeded.ts'
-
-const writer = fileURLToPath(new URL('../support/store-writer.ts', import.meta.url))
+import { countRight, killWhileWriting } from '../support/store-process.ts'
 
 describe('the chunk store on disk', () => {
   afterEach(removeFolders)
@@ -150,28 +148,6 @@ describe('the chunk store on disk', () => {
     expect(seen.rightAfterRestart).to.equal(seen.chunksAtEnd)
   })
 })
-
-/** Chunks that the store gives back right; throws when it gives wrong ones. */
-async function countRight(store: LevelChunkStore, made: MadePage): Promise<number> {
-  let right = 0
-  for (let index = 0; index < made.page.count; index++) {
-    const found = await store.get(made.page, index, 1)
-    if (!found) continue
-    if (!found.equals(bytesOf(made, index, 1))) throw new Error(`chunk ${index} is wrong`)
-    right++
-  }
-  return right
-}
-
-async function killWhileWriting(directory: string, afterLines: number): Promise<void> {
-  const child = spawn(process.execPath, ['--import', 'tsx', writer, directory, '400', '4000'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const ended = new Promise((resolve) => child.once('close', resolve))
-  let lines = 0
-  for await (const _ of createInterface({ input: child.stdout })) if (++lines >= afterLines) child.kill('SIGKILL')
-  await ended
-}
 
 async function slabOf(directory: string): Promise<string> {
   const [name = ''] = await readdir(join(directory, 'slabs'))
