@@ -86,6 +86,7 @@ export const systemPrograms = {
     packages: ['python3', 'python3-zmq', 'python3-msgpack'],
   },
   ip: { isThere: () => works('ip', ['-V']), packages: ['iproute2'] },
+  strace: { isThere: () => works('strace', ['-V']), packages: ['strace'] },
   nginx: { isThere: () => works('nginx', ['-v']) || works('/usr/sbin/nginx', ['-v']), packages: ['nginx-light'] },
   curl: { isThere: () => works('curl', ['--version']), packages: ['curl'] },
   iperf3: { isThere: () => works('iperf3', ['--version']), packages: ['iperf3'] },
@@ -116,9 +117,9 @@ export function installPrograms(names, { isOptional = false } = {}) {
 function installCommand(packages) {
   const managers = [
     ['apt-get', `sudo apt-get install ${packages.join(' ')}`],
-    ['dnf', 'sudo dnf install ffmpeg python3-zmq python3-msgpack iproute'],
-    ['pacman', 'sudo pacman -S ffmpeg python-pyzmq python-msgpack iproute2'],
-    ['apk', 'sudo apk add ffmpeg py3-pyzmq py3-msgpack iproute2'],
+    ['dnf', 'sudo dnf install ffmpeg python3-zmq python3-msgpack iproute strace'],
+    ['pacman', 'sudo pacman -S ffmpeg python-pyzmq python-msgpack iproute2 strace'],
+    ['apk', 'sudo apk add ffmpeg py3-pyzmq py3-msgpack iproute2 strace'],
     ['brew', 'brew install ffmpeg'],
   ]
   return managers.find(([manager]) => works(manager, ['--version']))?.[1] ?? "your system's package manager for ffmpeg"

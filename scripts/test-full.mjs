@@ -26,7 +26,7 @@ if (wrong.length > 0) {
 
 checkNode()
 installPackages()
-installPrograms(['ip'])
+installPrograms(['ip', 'strace'])
 build()
 mkdirSync(join(root, '.cache'), { recursive: true })
 if (words.includes('--fresh')) rmSync(statePath, { force: true })

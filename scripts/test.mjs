@@ -18,7 +18,7 @@ if (wrong.length > 0) {
 checkNode()
 installPackages()
 installPackages('test/interop')
-installPrograms(['ffmpeg', 'python', 'ip'])
+installPrograms(['ffmpeg', 'python', 'ip', 'strace'])
 
 const tally = { passed: 0, failed: 0, skipped: 0 }
 const local = (name) => join(root, 'node_modules/.bin', name)

@@ -11,6 +11,7 @@ import type { StreamKey } from '../stream/stream-key.ts'
 import type { ChunkRange, ChunkStore, ManifestStore, StoreStats } from './chunk-store.ts'
 import { pickEvictions } from './eviction.ts'
 import type { Extent } from './extents.ts'
+import { IndexRows } from './index-rows.ts'
 import {
   decodeExtent,
   decodeSigned,
@@ -27,8 +28,15 @@ import {
   usesKey,
 } from './rows.ts'
 import { SlabFiles } from './slab-files.ts'
-import { type RowChange, type Slab, SlabIndex } from './slab-index.ts'
-import { claimDirectory, type Index, openIndex, repairIndex, setIndexAside } from './store-directory.ts'
+import { type Slab, SlabIndex } from './slab-index.ts'
+import {
+  claimDirectory,
+  type Index,
+  openIndex,
+  repairIndex,
+  setIndexAside,
+  throwIfDiskFails,
+} from './store-directory.ts'
 
 export interface LevelStoreOptions {
   /** Bytes of slab files at most; default 10 GiB. */
@@ -41,12 +49,8 @@ export interface LevelStoreOptions {
   log?: Logger
 }
 
-/** Rows changed in memory reach the disk within this time, ms; a kill loses no more than that of a cache. */
-const flushMs = 200
 /** Free space is looked at once in so many written bytes. */
 const freeCheckBytes = 16 * 1024 * 1024
-
-type Batch = { type: 'put'; key: string; value: Buffer } | { type: 'del'; key: string }
 
 /**
  * The chunk store of a relay: bytes in append-only slab files, the index in LevelDB.
@@ -67,12 +71,11 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #writers = new Map<StreamKey, Writer>()
-  readonly #dirty = new Map<string, RowChange>()
+  readonly #rows: IndexRows
+  readonly #pins = new Map<string, Uint8Array>()
   readonly #listeners: ((stream: StreamKey, range: ChunkRange) => void)[] = []
   readonly #pending = new Set<Promise<unknown>>()
-  #db: Index
-  #cancelFlush: (() => void) | undefined
-  #flushing: Promise<void> | undefined
+  #isLoaded = false
   #nextSlab = 1
   #badChunks = 0
   #sinceFreeCheck = freeCheckBytes
@@ -90,7 +93,6 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
       log = silentLogger,
     } = options
     this.#directory = directory
-    this.#db = db
     this.#capacityBytes = capacityBytes
     this.#freeSpaceBytes = freeSpaceBytes
     // A store has at least eight slabs, or evicting one would empty most of it.
@@ -98,7 +100,11 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
     this.#clock = clock
     this.#log = log
     this.#files = new SlabFiles(join(directory, 'slabs'))
-    this.#index = new SlabIndex((change) => this.#note(change))
+    this.#rows = new IndexRows(directory, db, { clock, log, onFailure: (error) => this.#suspend(error) })
+    this.#index = new SlabIndex(({ stream, first, extent }) => {
+      // What is just being read needs no writing.
+      if (this.#isLoaded) this.#rows.set(extentKey(stream, first), extent && (() => encodeExtent(extent)))
+    })
   }
 
   /** Opens or makes the store in `directory`. Throws `directory-unusable`, `store-locked` or `store-broken`. */
@@ -117,6 +123,7 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
       } catch (error) {
         cause = error
         await db.close()
+        throwIfDiskFails(directory, error)
       }
     }
     throw new Failure('store-broken', `cannot read the chunk store in ${directory}`, { cause })
@@ -172,7 +179,8 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
     this.#checkOpen()
     await this.#leaveWriter(stream)
     for (const slab of this.#index.slabs()) if (slab.stream === stream) await this.#evict(slab.id)
-    await this.#db.clear(keysUnder(`p/${streamPath(stream)}/`))
+    await this.#rows.flush()
+    await this.#rows.clear(keysUnder(`p/${streamPath(stream)}/`))
   }
 
   onLost(listener: (stream: StreamKey, range: ChunkRange) => void): void {
@@ -187,7 +195,7 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
   async descriptors(): Promise<{ name: string; signed: Signed }[]> {
     const found: { name: string; signed: Signed }[] = []
     try {
-      for await (const [key, value] of this.#db.iterator(keysUnder('d/'))) {
+      for await (const [key, value] of this.#rows.written(keysUnder('d/'))) {
         const signed = decodeSigned(value)
         if (signed) found.push({ name: key.slice(2), signed })
       }
@@ -197,13 +205,13 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
     return found
   }
 
-  putDescriptor(name: string, signed: Signed): Promise<void> {
-    return this.#putRow(descriptorKey(name), encodeSigned(signed))
+  async putDescriptor(name: string, signed: Signed): Promise<void> {
+    this.#rows.set(descriptorKey(name), () => encodeSigned(signed))
   }
 
   async getPage(stream: StreamKey, first: number): Promise<Signed | undefined> {
     try {
-      const value = await this.#db.get(pageKey(stream, first))
+      const value = await this.#rows.get(pageKey(stream, first))
       return value && decodeSigned(value)
     } catch (error) {
       this.#log.warn(`a page in ${this.#directory} cannot be read and will be fetched anew: ${String(error)}`)
@@ -211,17 +219,21 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
     }
   }
 
-  putPage(stream: StreamKey, first: number, signed: Signed): Promise<void> {
-    return this.#putRow(pageKey(stream, first), encodeSigned(signed))
+  async putPage(stream: StreamKey, first: number, signed: Signed): Promise<void> {
+    // While the disk takes none, they would pile up: a page that is not kept is fetched again after a restart.
+    if (!this.#rows.isFailing) this.#rows.set(pageKey(stream, first), () => encodeSigned(signed))
   }
 
-  getPin(name: string): Promise<Uint8Array | undefined> {
-    return this.#db.get(pinKey(name))
+  async getPin(name: string): Promise<Uint8Array | undefined> {
+    return this.#pins.get(name)
   }
 
   async putPin(name: string, publicKey: Uint8Array): Promise<void> {
     // The one thing here that must not be lost: without it a stranger's key could be taken for the first.
-    await this.#db.put(pinKey(name), Buffer.from(publicKey), { sync: true })
+    const pin = Buffer.from(publicKey)
+    this.#pins.set(name, pin)
+    this.#rows.set(pinKey(name), () => pin)
+    await this.#rows.flush({ sync: true })
   }
 
   close(): Promise<void> {
@@ -230,20 +242,18 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
   }
 
   async #close(): Promise<void> {
-    this.#cancelFlush?.()
     await Promise.allSettled([...this.#pending])
     for (const stream of [...this.#writers.keys()]) await this.#leaveWriter(stream)
-    await this.#flushing
-    await this.#flush()
-    await this.#putRow(usesKey, encodeUses(this.#index.byUse()))
+    this.#rows.set(usesKey, () => encodeUses(this.#index.byUse()))
+    await this.#rows.close()
     await this.#files.close()
-    await this.#db.close()
   }
 
   async #load(): Promise<void> {
     const files = await this.#files.list()
-    const bad: Batch[] = []
-    for await (const [key, value] of this.#db.iterator(keysUnder('x/'))) {
+    for await (const [key, value] of this.#rows.written(keysUnder('k/'))) this.#pins.set(key.slice(2), value)
+    const damaged: string[] = []
+    for await (const [key, value] of this.#rows.written(keysUnder('x/'))) {
       const row = decodeExtent(key, value)
       const size = row && files.get(row.extent.slab)
       const slab = row && this.#index.slab(row.extent.slab)
@@ -254,21 +264,20 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
         (slab === undefined || slab.stream === row.stream) &&
         !this.#index.stream(row.stream)?.touches(row.extent.first, row.extent.first + row.extent.count)
       if (!isSound) {
-        bad.push({ type: 'del', key })
+        damaged.push(key)
         continue
       }
       if (!slab) this.#index.addSlab(row.extent.slab, row.stream, size)
       this.#index.add(row.stream, row.extent)
     }
-    // What was just read needs no writing, but for extents that joined.
-    this.#dirty.clear()
-    if (bad.length > 0) await this.#db.batch(bad)
-    const uses = await this.#db.get(usesKey)
+    const uses = await this.#rows.get(usesKey)
     if (uses) for (const slab of decodeUses(uses)) this.#index.use(slab)
     for (const slab of files.keys()) {
       this.#nextSlab = Math.max(this.#nextSlab, slab + 1)
       if (!this.#index.slab(slab)) await this.#files.remove(slab)
     }
+    this.#isLoaded = true
+    for (const key of damaged) this.#rows.set(key, undefined)
   }
 
   #isHeld(stream: StreamKey, first: number, count: number): boolean {
@@ -451,64 +460,12 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
 
   /** The disk does not take more now: pass chunks through uncached and try again later. */
   #suspend(error: unknown): void {
+    // What else fails meanwhile is the same failure.
+    if (this.#clock.now() < this.#retryAt) return
     const waitMs = 500 + backoffMs(this.#failures++, { firstMs: 500, maxMs: 30_000 }, () => 1)
     this.#retryAt = this.#clock.now() + waitMs
     const why = error instanceof Failure ? error.message : (errnoOf(error) ?? String(error))
     this.#log.warn(`the chunk store in ${this.#directory} takes no more for ${Math.round(waitMs)} ms: ${why}`)
-  }
-
-  #note(change: RowChange): void {
-    this.#dirty.set(`${change.stream}:${change.first}`, change)
-    this.#cancelFlush ??= this.#clock.after(flushMs, () => {
-      this.#cancelFlush = undefined
-      this.#flushing = this.#flush()
-    })
-  }
-
-  async #flush(): Promise<void> {
-    const changes = [...this.#dirty.values()]
-    this.#dirty.clear()
-    const batch = changes.map(({ stream, first, extent }): Batch => {
-      const key = extentKey(stream, first)
-      return extent ? { type: 'put', key, value: encodeExtent(extent) } : { type: 'del', key }
-    })
-    if (batch.length === 0) return
-    try {
-      await this.#db.batch(batch)
-    } catch (error) {
-      for (const change of changes) {
-        const key = `${change.stream}:${change.first}`
-        if (!this.#dirty.has(key)) this.#dirty.set(key, change)
-      }
-      this.#suspend(error)
-      await this.#reopenIndex()
-    }
-  }
-
-  async #putRow(key: string, value: Buffer): Promise<void> {
-    try {
-      await this.#db.put(key, value)
-    } catch (error) {
-      // A manifest that cannot be kept is fetched again after a restart.
-      this.#suspend(error)
-      await this.#reopenIndex()
-    }
-  }
-
-  /** One failed write poisons a LevelDB handle for good; closing and opening it again cures that. */
-  async #reopenIndex(): Promise<void> {
-    try {
-      await this.#db.close()
-      this.#db = await openIndex(this.#directory, this.#log)
-    } catch (error) {
-      this.#log.error(`the index of the chunk store in ${this.#directory} cannot be opened again: ${String(error)}`)
-    }
-    if (this.#dirty.size > 0 && !this.#closing) {
-      this.#cancelFlush ??= this.#clock.after(Math.max(flushMs, this.#retryAt - this.#clock.now()), () => {
-        this.#cancelFlush = undefined
-        this.#flushing = this.#flush()
-      })
-    }
   }
 
   #checkOpen(): void {

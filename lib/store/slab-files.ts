@@ -80,7 +80,11 @@ export class SlabFiles {
     if (reader) this.#readers.delete(slab)
     else reader = { opening: open(this.path(slab), 'r'), users: 0, isLeft: false }
     this.#readers.set(slab, reader)
-    reader.opening.catch(() => this.#readers.delete(slab))
+    const { opening } = reader
+    opening.catch(() => {
+      // Another may have been opened since.
+      if (this.#readers.get(slab)?.opening === opening) this.#readers.delete(slab)
+    })
     for (const [oldest, { users }] of this.#readers) {
       if (this.#readers.size <= openFiles) break
       if (users === 0) this.#leave(oldest)

@@ -77,7 +77,10 @@ async function isLocked(lock: string): Promise<boolean> {
   }
 }
 
-/** Opens the LevelDB index. A damaged one is repaired once; when that does not help it is set aside and an empty one made. */
+/**
+ * Opens the LevelDB index. A damaged one is repaired once; when that does not help it is set aside and an empty one made. Throws
+ * `directory-unusable` when the disk fails, which is no damage, `store-locked` or `store-broken`.
+ */
 export async function openIndex(directory: string, log: Logger): Promise<Index> {
   const location = join(directory, 'index')
   try {
@@ -90,12 +93,14 @@ export async function openIndex(directory: string, log: Logger): Promise<Index> 
         { cause: error },
       )
     }
+    throwIfDiskFails(directory, error)
     log.warn(`the index in ${location} is damaged`, { error: String(error) })
   }
   await repairIndex(directory, log)
   try {
     return await open(location)
-  } catch {
+  } catch (error) {
+    throwIfDiskFails(directory, error)
     await setIndexAside(directory, log)
   }
   try {
@@ -135,6 +140,16 @@ async function open(location: string): Promise<Index> {
   const index: Index = new ClassicLevel(location, { keyEncoding: 'utf8', valueEncoding: 'buffer' })
   await index.open()
   return index
+}
+
+/** What the system says of a disk that fails, as LevelDB passes it on in its messages (strerror of EIO, EROFS, ENOSPC, EDQUOT, EMFILE, EACCES). */
+const diskFailures =
+  /Input\/output error|Read-only file system|No space left on device|Disk quota exceeded|Too many open files|Permission denied/
+
+/** A disk that fails is no damage: nothing is to be repaired. Throws `directory-unusable`. */
+export function throwIfDiskFails(directory: string, cause: unknown): void {
+  const said = diskFailures.exec(cause instanceof Error ? `${cause.message} ${String(cause.cause)}` : '')
+  if (said) throw new Failure('directory-unusable', `the index in ${directory} cannot be opened: ${said[0]}`, { cause })
 }
 
 function causeCode(error: unknown): string | undefined {

@@ -1,6 +1,6 @@
-import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import { type DiskFault, full, inputOutputError, noMoreFiles, onSmallDisk, readOnly } from '../support/disk-faults.ts'
 import { limitMs, seed } from '../support/figures.ts'
 import { makeFolder, removeFolders } from '../support/folders.ts'
 import { publishBytes } from '../support/network.ts'
@@ -18,56 +18,37 @@ describe(`a relay whose disk fails amid a stream (seed ${seed})`, function () {
     await removeFolders()
   })
 
-  /** What breaks the disk of a relay, and mends it. */
-  const faults: [string, (pid: string, disk: string) => [string[], string[]]][] = [
-    [
-      'becomes read-only',
-      (pid, disk) => {
-        // A read-only view of the disk is put over it: a disk that has files open to write cannot be turned so itself.
-        const cover = `mount --bind ${disk} ${disk} && mount -o remount,bind,ro ${disk}`
-        return [
-          [...enter(pid), 'sh', '-c', cover],
-          [...enter(pid), 'umount', '-l', disk],
-        ]
-      },
-    ],
-    [
-      'is full',
-      (pid, disk) => {
-        const ballast = join(disk, 'ballast')
-        return [
-          [...enter(pid), 'sh', '-c', `head -c 1g /dev/zero > ${ballast} || true`],
-          [...enter(pid), 'rm', ballast],
-        ]
-      },
-    ],
-    [
-      'may have no more files open',
-      (pid) => [
-        ['sh', '-c', `prlimit --pid ${pid} --nofile=$(ls /proc/${pid}/fd | wc -l):`],
-        ['prlimit', '--pid', pid, '--nofile=1024:'],
-      ],
-    ],
+  const faults: [string, DiskFault][] = [
+    ['becomes read-only', readOnly],
+    ['is full', full],
+    ['may have no more files open', noMoreFiles],
+    ['fails to read and to write (EIO)', inputOutputError],
   ]
   for (const [what, fault] of faults) {
     it(`passes chunks by when it ${what}, and keeps them again afterwards`, async () => {
       const folder = await makeFolder()
       const film = await publishBytes(join(folder, 'data'), 'film', { count: 500, sizeBytes: 96 * 1024, seed })
+      const other = await publishBytes(join(folder, 'data'), 'other', {
+        count: 5,
+        sizeBytes: 96 * 1024,
+        seed: seed + 1,
+      })
       const disk = await makeFolder()
       const source = await programs.node('source', ['--videodatabase', join(folder, 'data')])
       const relay = await programs.node(
         'relay',
         ['--chunkdirectory', join(disk, 'chunks'), '--capacity', '64m', '--master', source.address],
         // Each in a mount namespace of its own, that ends with it.
-        { launcher: ['unshare', '-rm', 'sh', '-c', `mount -t tmpfs -o size=400m tmpfs ${disk} && exec "$@"`, 'sh'] },
+        { launcher: onSmallDisk(disk, '400m') },
       )
       const viewer = new Viewer(programs, { address: relay.address, film: 'film', folder, intervalMs: 8 })
       const at = 20 + Math.floor(chance() * 50)
       await viewer.reached(at)
-      const [breaks, mends] = fault(String(relay.program.pid), disk)
-      must(breaks)
+      const mend = await fault(String(relay.program.pid), disk)
+      const newcomer = new Viewer(programs, { address: relay.address, film: 'other', folder, intervalMs: 8 })
+      await newcomer.verdict(other, `a film first seen behind a disk that ${what}, seed ${seed}`)
       await viewer.reached(at + 150)
-      must(mends)
+      await mend()
       const mendedAt = await stored(relay)
       await viewer.verdict(film, `a disk that ${what}, seed ${seed}`)
       expect(relay.program.hasEnded).to.equal(false)
@@ -86,13 +67,4 @@ describe(`a relay whose disk fails amid a stream (seed ${seed})`, function () {
 
 async function stored(relay: NodeProgram): Promise<number> {
   return (await relay.stats()).store?.chunks ?? 0
-}
-
-function enter(pid: string): string[] {
-  return ['nsenter', `--target=${pid}`, '--user', '--mount', '--preserve-credentials']
-}
-
-function must([command = '', ...args]: string[]): void {
-  const { status, stderr } = spawnSync(command, args, { encoding: 'utf8' })
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${stderr}`)
 }
