@@ -122,6 +122,12 @@ export const limitTable = {
     means: 'a descriptor older than this is asked for again when somebody describes the stream',
     memory: '-',
   },
+  confirmMs: {
+    value: 1000,
+    unit: 'ms',
+    means: 'a stream that is known is served as it is known when no master confirms it within this',
+    memory: '-',
+  },
   uploadsAtOnce: {
     value: 16,
     unit: 'uploads',

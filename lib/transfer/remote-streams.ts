@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts'
+import { abortable, Deadline } from '../base/deadline.ts'
 import { Failure, isFailure, toFailure } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Logger } from '../base/log.ts'
@@ -23,6 +24,8 @@ export interface RemoteStreamsOptions {
 }
 
 const callTimeoutMs = 3000
+/** Masters have so long together to list their streams: less than a caller waits, ms. */
+const listMs = 2000
 
 /**
  * Streams as learnt from the masters: descriptors and pages are fetched once, verified, kept in the store and answered from
@@ -66,7 +69,8 @@ export class RemoteStreams {
     let stream = this.#known.get(name)
     const ageMs = stream ? this.#options.clock.now() - stream.learntAt : Number.POSITIVE_INFINITY
     if (!stream || (options.fresh && ageMs > limits.descriptorFreshMs)) {
-      stream = await this.#finding.run(name, () => this.#learn(name, stream))
+      const learning = this.#finding.run(name, () => this.#learn(name, stream))
+      stream = await (stream ? this.#confirmed(stream, learning) : learning)
     }
     if (stream && options.key && !options.key.equals(stream.descriptor.publicKey)) {
       throw keyChanged(name, 'the link asks for', options.key, stream.descriptor.publicKey)
@@ -74,17 +78,38 @@ export class RemoteStreams {
     return stream
   }
 
-  /** Streams that the masters list, and those known here. */
+  /** What is learnt of a known stream, or the stream as it is known when no master answers soon. */
+  async #confirmed(
+    known: RemoteStream,
+    learning: Promise<RemoteStream | undefined>,
+  ): Promise<RemoteStream | undefined> {
+    const { clock, uplink } = this.#options
+    const patience = new Deadline(clock, uplink.current ? limits.confirmMs : 0, 'confirming')
+    try {
+      return await abortable(learning, patience.signal)
+    } catch (error) {
+      if (patience.signal.aborted) return known
+      throw error
+    } finally {
+      patience.done()
+    }
+  }
+
+  /** Streams that the masters list, and those known here; only those known when no master answers soon. */
   async list(): Promise<StreamRow[]> {
     const rows = new Map<string, StreamRow>()
     for (const [name, { descriptor }] of this.#known) rows.set(name, rowOf(descriptor))
-    for (const address of this.#options.uplink.upward()) {
+    const { clock, uplink, peers } = this.#options
+    const endsAt = clock.now() + listMs
+    for (const address of uplink.upward()) {
+      const timeoutMs = endsAt - clock.now()
+      if (timeoutMs <= 0) break
       try {
-        const listed = await this.#options.peers.at(address).list({ timeoutMs: callTimeoutMs })
+        const listed = await peers.at(address).list({ timeoutMs })
         for (const row of listed) rows.set(row.name, row)
         break
       } catch (error) {
-        this.#options.uplink.noteFailure(address, error)
+        uplink.noteFailure(address, error)
       }
     }
     return [...rows.values()].sort((a, b) => (a.name < b.name ? -1 : 1))

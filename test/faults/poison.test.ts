@@ -1,12 +1,14 @@
 import { expect } from 'chai'
 import { systemClock } from '../../lib/base/clock.ts'
+import { toFailure } from '../../lib/base/errors.ts'
 import { Peers } from '../../lib/network/peers.ts'
 import { RpcServer, WithPayload } from '../../lib/zerorpc/index.ts'
 import { figure, limitMs, note, seed } from '../support/figures.ts'
-import { publishBytes, streamFrom, TestNetwork } from '../support/network.ts'
+import { type Published, publishBytes, streamFrom, TestNetwork } from '../support/network.ts'
 import { seededChance } from '../support/seeded.ts'
+import { until } from '../support/until.ts'
 
-/** What a poisoner gives in the place of chunks; `stale` is another epoch's. */
+/** What a poisoner gives in the place of chunks; `stale` is what the epoch before had there. */
 const kinds = ['flipped', 'swapped', 'cut', 'padded', 'stale', 'silent'] as const
 type Kind = (typeof kinds)[number]
 
@@ -59,12 +61,19 @@ describe(`one poisoner of four siblings (seed ${seed})`, function () {
   /** Streams a film through a relay with three honest siblings and one that lies about a share of its chunks. */
   async function stream(kind: Kind, share: number, count: number, round: number) {
     const source = await network.source()
-    const film = await publishBytes(source.directory, 'film', { count, sizeBytes, seed: seed + round })
+    const older = await publishBytes(source.directory, 'film', { count, sizeBytes, seed: seed + round + 100 })
+    const options = { count, sizeBytes, seed: seed + round, replace: true }
+    const film = await publishBytes(source.directory, 'film', options)
+    await until(
+      'the newer epoch',
+      () => peers.at(source.address).pages('film', 0, 1, 2).catch(toFailure),
+      (pages) => !('code' in pages),
+    )
     for (const name of ['one', 'two', 'three']) {
       const honest = await network.relay(name, [source.address])
       await peers.at(honest.address).get('film', 0, {})
     }
-    const poisoner = await makePoisoner(source.address, film.chunks, kind, share, seed + round)
+    const poisoner = await makePoisoner(source.address, { film, older }, kind, share, seed + round)
     const victim = await network.relay('victim', [source.address])
     const startedAt = performance.now()
     const { sha256, summary } = await streamFrom(victim, 'film')
@@ -82,20 +91,20 @@ describe(`one poisoner of four siblings (seed ${seed})`, function () {
   }
 
   /** A registered relay that says it holds the whole film. */
-  async function makePoisoner(master: string, chunks: Buffer[], kind: Kind, share: number, seed: number) {
+  async function makePoisoner(master: string, epochs: Epochs, kind: Kind, share: number, seed: number) {
     const chance = seededChance(seed)
+    const spoils = { ...spoilers, stale: (_: Buffer, first: number, end: number) => bytesOf(epochs.older, first, end) }
     let lies = 0
     const get = ([, first, options]: unknown[]) => {
       const { count = 1 } = options as { count?: number }
       const [from, end] = [Number(first), Number(first) + count]
-      const right = Buffer.concat(chunks.slice(from, end))
+      const right = bytesOf(epochs.film, from, end)
       const isLie = chance() < 1 - (1 - share) ** count
       if (isLie) lies++
       // A lie of silence is an answer that never comes.
       if (isLie && kind === 'silent') return new Promise(() => {})
-      return new WithPayload({ status: 'data', index: from, count }, [
-        isLie && kind !== 'silent' ? spoilt(right, kind, chance) : right,
-      ])
+      const bytes = isLie && kind !== 'silent' ? spoils[kind](right, from, end, chance) : right
+      return new WithPayload({ status: 'data', index: from, count }, [bytes])
     }
     const methods = new Map([
       ['ping', { handle: () => null }],
@@ -105,27 +114,34 @@ describe(`one poisoner of four siblings (seed ${seed})`, function () {
     servers.push(server)
     const address = await server.bind('tcp://127.0.0.1:*')
     const { lease } = await peers.at(master).register({ name: 'poisoner', address })
-    await peers.at(master).report(lease, [{ name: 'film', epoch: 1, have: [[0, chunks.length]], lost: [] }])
+    await peers.at(master).report(lease, [{ name: 'film', epoch: 2, have: [[0, epochs.film.chunks.length]], lost: [] }])
     return { lies: () => lies }
   }
 })
 
-function spoilt(right: Buffer, kind: Exclude<Kind, 'silent'>, chance: () => number): Buffer {
-  const at = Math.floor(chance() * right.length)
-  const bytes = Buffer.from(right)
-  switch (kind) {
-    case 'flipped':
-      bytes[at] = (bytes[at] ?? 0) ^ (1 << Math.floor(chance() * 8))
-      return bytes
-    case 'swapped':
-      return Buffer.concat([bytes.subarray(at), bytes.subarray(0, at === 0 ? 1 : at)])
-    case 'cut':
-      return bytes.subarray(0, at)
-    case 'padded':
-      return Buffer.concat([bytes, bytes.subarray(0, 1 + (at % 100))])
-    case 'stale':
-      return bytes.map((byte) => (byte * 7 + 1) & 255) as Buffer
-    default:
-      return kind satisfies never
-  }
+interface Epochs {
+  film: Published
+  older: Published
+}
+
+function bytesOf({ chunks }: Published, first: number, end: number): Buffer {
+  return Buffer.concat(chunks.slice(first, end))
+}
+
+/** How the right bytes of some chunks are made wrong. */
+const spoilers = {
+  flipped: (right: Buffer, _first: number, _end: number, chance: () => number) => {
+    const bytes = Buffer.from(right)
+    const at = Math.floor(chance() * right.length)
+    bytes[at] = (bytes[at] ?? 0) ^ (1 << Math.floor(chance() * 8))
+    return bytes
+  },
+  swapped: (right: Buffer, _first: number, _end: number, chance: () => number) => {
+    const at = 1 + Math.floor(chance() * (right.length - 1))
+    return Buffer.concat([right.subarray(at), right.subarray(0, at)])
+  },
+  cut: (right: Buffer, _first: number, _end: number, chance: () => number) =>
+    right.subarray(0, Math.floor(chance() * right.length)),
+  padded: (right: Buffer, _first: number, _end: number, chance: () => number) =>
+    Buffer.concat([right, right.subarray(0, 1 + Math.floor(chance() * 100))]),
 }

@@ -1,7 +1,10 @@
 import { join } from 'node:path'
 import { expect } from 'chai'
+import { systemClock } from '../../lib/base/clock.ts'
+import { Peers } from '../../lib/network/peers.ts'
 import { splitAddress } from '../../lib/stream/address.ts'
 import { makeFolder } from '../support/folders.ts'
+import { ForgedMaster } from '../support/forged-master.ts'
 import { publishBytes, streamFrom, TestNetwork } from '../support/network.ts'
 import { TestPrograms } from '../support/programs.ts'
 import { until } from '../support/until.ts'
@@ -9,6 +12,8 @@ import { until } from '../support/until.ts'
 describe('a relay that loses its master', () => {
   const network = new TestNetwork()
   const programs = new TestPrograms()
+  const peers = new Peers(systemClock)
+  after(() => peers.close())
   afterEach(async () => {
     await network.close()
     await programs.close()
@@ -101,6 +106,39 @@ describe('a relay that loses its master', () => {
     expect(killed).to.have.length(0)
     expect(output.sha256).to.equal(film.sha256)
     expect(leaf.stats().master).to.equal(source.address)
+  })
+
+  it('serves what it holds to newcomers when no master answers, and lists it', async () => {
+    const source = await network.source()
+    const film = await publishBytes(source.directory, 'film', { count: 20, sizeBytes: 5000 })
+    const before = await network.relay('relay', [source.address])
+    await streamFrom(before, 'film')
+    await network.stop()
+    const alone = await network.relay('relay', [source.address], { chunkDirectory: before.directory })
+    const { sha256, summary } = await streamFrom(alone, 'film')
+    expect(sha256).to.equal(film.sha256)
+    expect(summary.longestStallMs).to.be.at.most(2000)
+    expect((await peers.at(alone.address).list({ timeoutMs: 3000 })).map(({ name }) => name)).to.deep.equal(['film'])
+  })
+
+  it('serves what it holds to newcomers when its master answers pings and nothing else', async () => {
+    const source = await network.source()
+    const film = await publishBytes(source.directory, 'film', { count: 20, sizeBytes: 5000 })
+    const before = await network.relay('relay', [source.address])
+    await streamFrom(before, 'film')
+    await network.stop()
+    const never = () => new Promise(() => {})
+    const mute = await ForgedMaster.start(source.address, { describe: never, list: never, pages: never })
+    const relay = await network.relay('relay', [mute.address], { chunkDirectory: before.directory })
+    await until(
+      'registration',
+      () => relay.stats().master,
+      (master) => master === mute.address,
+    )
+    expect((await streamFrom(relay, 'film')).sha256).to.equal(film.sha256)
+    expect((await peers.at(relay.address).list({ timeoutMs: 3000 })).map(({ name }) => name)).to.deep.equal(['film'])
+    await relay.close()
+    await mute.close()
   })
 
   it('waits for a master that is not up yet', async () => {

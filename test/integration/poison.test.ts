@@ -3,12 +3,15 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { systemClock } from '../../lib/base/clock.ts'
 import type { Failure } from '../../lib/base/errors.ts'
+import type { SignedReply } from '../../lib/network/contract.ts'
+import type { Peer } from '../../lib/network/peer.ts'
 import { Peers } from '../../lib/network/peers.ts'
 import { splitAddress } from '../../lib/stream/address.ts'
 import { parseLink } from '../../lib/stream/links.ts'
 import { RpcServer, WithPayload } from '../../lib/zerorpc/index.ts'
 import { captureFailure } from '../support/failures.ts'
 import { makeFolder } from '../support/folders.ts'
+import { ForgedMaster } from '../support/forged-master.ts'
 import { publishBytes, streamFrom, TestNetwork } from '../support/network.ts'
 import { until } from '../support/until.ts'
 
@@ -86,6 +89,60 @@ describe('wrong bytes', () => {
     expect(seen.message).to.include(film.key).and.include(other.key)
   })
 })
+
+describe('a master that gives pages', () => {
+  const network = new TestNetwork()
+  const peers = new Peers(systemClock)
+  const liars: ForgedMaster[] = []
+  afterEach(async () => {
+    for (const liar of liars.splice(0)) await liar.close()
+    await network.close()
+  })
+  after(() => peers.close())
+
+  const kinds: [string, (source: Peer, pages: SignedReply[]) => Promise<SignedReply[]>][] = [
+    ['of an earlier epoch', async (_, [, older]) => (older ? [older] : [])],
+    ['of another stream of the same publisher', (source) => source.pages('other', 0, 1, 1)],
+    ['of another place of the stream', (source) => source.pages('film', 1024, 1, 2)],
+    ['that it altered', async (_, [right]) => (right ? [altered(right)] : [])],
+    ['that are none', async () => [{ body: Buffer.from([0x93, 1, 2, 3]), signature: Buffer.alloc(64, 1) }]],
+  ]
+  for (const [what, lieOf] of kinds) {
+    it(`${what} is passed by, and nothing of it is kept`, async () => {
+      const source = await network.source()
+      const shape = { count: 1500, sizeBytes: 100 }
+      await publishBytes(source.directory, 'film', shape)
+      await publishBytes(source.directory, 'other', { ...shape, seed: 3 })
+      const older = await peers.at(source.address).pages('film', 0, 1, 1)
+      const film = await publishBytes(source.directory, 'film', { ...shape, seed: 2, replace: true })
+      const right = await until(
+        'the newer epoch',
+        () => peers.at(source.address).pages('film', 0, 1, 2),
+        (pages) => pages.length === 1,
+      )
+      let lies = 0
+      const lie = await lieOf(peers.at(source.address), [...right, ...older])
+      const pages = () => {
+        lies++
+        return lie
+      }
+      const liar = await ForgedMaster.start(source.address, { pages })
+      liars.push(liar)
+      const victim = await network.relay('victim', [liar.address, source.address])
+      expect((await streamFrom(victim, 'film')).sha256).to.equal(film.sha256)
+      expect(lies, 'it was asked').to.be.greaterThan(0)
+      await network.stop()
+      const alone = await network.relay('victim', ['tcp://127.0.0.1:1'], { chunkDirectory: victim.directory })
+      expect((await streamFrom(alone, 'film')).sha256, 'what was kept').to.equal(film.sha256)
+    })
+  }
+})
+
+function altered({ body, signature }: SignedReply): SignedReply {
+  const bytes = Buffer.from(body)
+  bytes[bytes.length - 10] = (bytes[bytes.length - 10] ?? 0) ^ 1
+  return { body: bytes, signature }
+}
 
 describe('a stream that is published anew', () => {
   const network = new TestNetwork()
