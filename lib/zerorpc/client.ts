@@ -35,6 +35,10 @@ export interface StreamOptions extends CallOptions {
 }
 
 const defaultTimeoutMs = 30_000
+/** ZeroMQ connects again after the first, doubled each time up to the last. */
+const reconnectMs = { first: 50, most: 1000 }
+/** So many handshakes in a row that were broken off, about 1.6 s, mean that the server has another key. */
+const wrongKeyAfter = 5
 const empty = Buffer.alloc(0)
 
 /** A client of one zerorpc server: one connection, many calls in flight; it reconnects by itself. */
@@ -66,8 +70,8 @@ export class RpcClient {
       maxMessageSize: maxFrameBytes,
       sendHighWaterMark: limits.requestsPerPeer * 4,
       receiveHighWaterMark: limits.sendQueueMessages,
-      reconnectInterval: 50,
-      reconnectMaxInterval: 1000,
+      reconnectInterval: reconnectMs.first,
+      reconnectMaxInterval: reconnectMs.most,
       ...(curve && {
         curvePublicKey: z85(curve.keys.publicKey),
         curveSecretKey: z85(curve.keys.secretKey),
@@ -156,9 +160,21 @@ export class RpcClient {
 
   /** `listener` is called when the two sides could not agree: `auth`: the server does not admit this key; else keys do not match. */
   onRefused(listener: (why: 'auth' | 'keys') => void): void {
-    this.#socket.events.on('handshake:error:auth', () => listener('auth'))
-    this.#socket.events.on('handshake:error:protocol', () => listener('keys'))
-    this.#socket.events.on('handshake:error:other', () => listener('keys'))
+    const { events } = this.#socket
+    let brokenOff = 0
+    events.on('handshake', () => {
+      brokenOff = 0
+    })
+    events.on('handshake:error:auth', () => listener('auth'))
+    events.on('handshake:error:protocol', ({ error }) => {
+      if (error.code === 'ERR_ZMTP_MECHANISM_MISMATCH') return listener('keys')
+      // Whatever that was, ZeroMQ does not try again by itself.
+      this.#clock.after(reconnectMs.most, () => this.reconnect())
+    })
+    events.on('handshake:error:other', () => {
+      // A server breaks off a handshake with a wrong key for it, and does so again; one that ends or is cut off does so, too.
+      if (this.#who && ++brokenOff >= wrongKeyAfter) listener('keys')
+    })
   }
 
   /** Begins anew with a fresh connection; what was on its way is lost, and calls in progress are not answered any more. */

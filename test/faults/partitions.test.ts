@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { limitMs, seed } from '../support/figures.ts'
+import { isFull, limitMs, seed } from '../support/figures.ts'
 import { makeFolder, removeFolders } from '../support/folders.ts'
 import { Lab } from '../support/lab.ts'
 import { publishBytes } from '../support/network.ts'
@@ -8,7 +8,11 @@ import { seededChance } from '../support/seeded.ts'
 import { noteVerdicts, rounds, Viewer } from '../support/viewer.ts'
 
 const shape = { count: 400, sizeBytes: 96 * 1024 }
-const intervalMs = 6
+/** Chunks that a streamer plays while hosts are cut from each other: more than it and its relay have fetched ahead. */
+const chunksAmid = 200
+/** How long hosts are cut from each other, ms. */
+const leastCutMs = 2000
+const mostCutMs = isFull ? 60_000 : leastCutMs
 
 describe(`a partition between hosts (seed ${seed})`, function () {
   this.timeout(limitMs(60_000))
@@ -46,15 +50,21 @@ describe(`a partition between hosts (seed ${seed})`, function () {
       const ben = await (round === 0 ? start('ben', host, benArgs(round)) : restart(round))
       const name = `film-${round}`
       const film = await publishBytes(join(folder, 'data'), name, { ...shape, seed: seed + round })
+      // Short ones are more frequent than long ones.
+      const cutMs = leastCutMs * (mostCutMs / leastCutMs) ** (chance() ** 2)
+      const intervalMs = Math.ceil(cutMs / chunksAmid)
       const options = { address: ben.address, film: name, folder, intervalMs, launcher: lab.at(host) }
       const viewer = new Viewer(programs, options)
       const at = 10 + Math.floor(chance() * 100)
       await viewer.reached(at)
-      const cut = cuts[round % cuts.length] ?? []
+      const cut = cuts[(round + seed) % cuts.length] ?? []
       for (const [from, to] of cut) lab.cut(from, to)
-      await viewer.reached(at + 200)
+      await viewer.reached(at + chunksAmid, cutMs + 30_000)
       for (const [from, to] of cut) lab.mend(from, to)
-      const verdict = await viewer.verdict(film, `cut ${cut.join(' and ')}; seed ${seed}, round ${round}`)
+      const verdict = await viewer.verdict(
+        film,
+        `cut ${cut.join(' and ')} for ${cutMs} ms; seed ${seed}, round ${round}`,
+      )
       noteVerdicts('network faults', 1, [verdict])
       await ben.program.stop()
     }

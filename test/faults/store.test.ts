@@ -1,12 +1,13 @@
-import { cp, open, readdir, rm, stat, truncate } from 'node:fs/promises'
+import { cp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { LevelChunkStore } from '../../lib/store/level-store.ts'
 import { putRun } from '../compliance/chunk-store.ts'
+import { damageOne } from '../support/damage.ts'
 import { figure, limitMs, note, seed } from '../support/figures.ts'
 import { makeFolder, removeFolders } from '../support/folders.ts'
 import { makePage } from '../support/pages.ts'
-import { seededBytes, seededChance } from '../support/seeded.ts'
+import { seededChance } from '../support/seeded.ts'
 import { countRight, killWhileWriting } from '../support/store-process.ts'
 
 /** Longest that a damaged store may take to open, ms. */
@@ -71,31 +72,3 @@ describe(`the chunk store (seed ${seed})`, function () {
     note({ what: 'damaged files', count, wrong: 0 })
   })
 })
-
-/** Damages one file of a store in one way; says what was done. */
-async function damageOne(directory: string, chance: () => number): Promise<string> {
-  const pick = <T>(from: T[]): T => from[Math.floor(chance() * from.length)] as T
-  const files = [
-    ...(await readdir(join(directory, 'slabs'))).map((name) => join('slabs', name)),
-    ...(await readdir(join(directory, 'index'))).filter((name) => name !== 'LOCK').map((name) => join('index', name)),
-  ]
-  const name = pick(files)
-  const path = join(directory, name)
-  const { size } = await stat(path)
-  const at = Math.floor(chance() * size)
-  const how = pick(['cut', 'removed', 'zeroed', 'flipped', 'garbage', 'grown'])
-  if (how === 'removed') await rm(path)
-  else if (how === 'cut') await truncate(path, at)
-  else {
-    const length = how === 'flipped' ? 1 : Math.min(1 + Math.floor(chance() * 4000), Math.max(1, size - at))
-    const file = await open(path, 'r+')
-    const bytes = Buffer.alloc(length)
-    if (how === 'flipped') {
-      await file.read(bytes, 0, 1, at)
-      bytes[0] = (bytes[0] ?? 0) ^ (1 << Math.floor(chance() * 8))
-    } else if (how !== 'zeroed') seededBytes(Math.floor(chance() * 1e9), length).copy(bytes)
-    await file.write(bytes, 0, length, how === 'grown' ? size : at)
-    await file.close()
-  }
-  return `${name} ${how} at ${at}`
-}

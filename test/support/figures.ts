@@ -4,7 +4,7 @@ import { appendFileSync } from 'node:fs'
  * How much of a fault test is run. `npm test` takes the "every run" column; with PEERSTREAMER_TEST_FULL=1 the "full" one, cut into
  * PEERSTREAMER_TEST_SHARES parts, each with a seed of its own (PEERSTREAMER_TEST_SEED), so that a long run can be resumed.
  */
-const isFull = process.env.PEERSTREAMER_TEST_FULL === '1'
+export const isFull = process.env.PEERSTREAMER_TEST_FULL === '1'
 const shares = Number(process.env.PEERSTREAMER_TEST_SHARES ?? 1)
 
 export const seed = Number(process.env.PEERSTREAMER_TEST_SEED ?? 2026)
@@ -20,7 +20,16 @@ export function limitMs(everyRunMs: number): number {
 
 /** What a test saw, for the report of `npm run test:full`. */
 interface Finding {
-  what: 'kills' | 'network faults' | 'store kills' | 'damaged files' | 'fuzz inputs' | 'poisoned chunks' | 'returns'
+  what:
+    | 'kills'
+    | 'network faults'
+    | 'store kills'
+    | 'damaged files'
+    | 'fuzz inputs'
+    | 'poisoned chunks'
+    | 'returns'
+    | 'mixed faults'
+    | 'soak minutes'
   count: number
   lost?: number
   repeated?: number

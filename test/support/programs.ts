@@ -54,17 +54,32 @@ export class MortalNode {
   readonly #programs: TestPrograms
   readonly #name: string
   readonly #args: string[]
+  readonly #options: LaunchOptions
   #node: NodeProgram
 
-  private constructor(programs: TestPrograms, name: string, args: string[], node: NodeProgram) {
+  private constructor(programs: TestPrograms, name: string, args: string[], options: LaunchOptions, node: NodeProgram) {
     this.#programs = programs
     this.#name = name
     this.#args = args
+    this.#options = options
     this.#node = node
   }
 
-  static async start(programs: TestPrograms, name: string, args: string[]): Promise<MortalNode> {
-    return new MortalNode(programs, name, args, await programs.node(name, args))
+  static async start(
+    programs: TestPrograms,
+    name: string,
+    args: string[],
+    options: LaunchOptions = {},
+  ): Promise<MortalNode> {
+    return new MortalNode(programs, name, args, options, await programs.node(name, args, options))
+  }
+
+  get name(): string {
+    return this.#name
+  }
+
+  get pid(): string {
+    return String(this.#node.program.pid)
   }
 
   get address(): string {
@@ -86,6 +101,6 @@ export class MortalNode {
 
   async startAgain(): Promise<void> {
     const port = ['--port', String(splitAddress(this.address).port)]
-    this.#node = await this.#programs.node(this.#name, [...this.#args, ...port])
+    this.#node = await this.#programs.node(this.#name, [...this.#args, ...port], this.#options)
   }
 }

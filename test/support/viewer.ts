@@ -55,7 +55,7 @@ export class Viewer {
   async reached(index: number, limitMs = 30_000): Promise<void> {
     await until(
       `chunk ${index} at a streamer`,
-      () => this.#lastIndex(),
+      () => this.lastIndex(),
       (last) => last >= index || this.#program.hasEnded,
       limitMs,
     )
@@ -73,6 +73,12 @@ export class Viewer {
     return verdict
   }
 
+  /** Longest time between two chunks from `first` on, ms. */
+  async longestGapFrom(first: number): Promise<number> {
+    const late = (await readEvents(this.#log)).filter(({ index }) => index >= first)
+    return judge(late, []).longestGapMs
+  }
+
   #start(more: string[]): Program {
     const { address, film, intervalMs } = this.#options
     return this.#programs.streamer(
@@ -84,7 +90,8 @@ export class Viewer {
     )
   }
 
-  async #lastIndex(): Promise<number> {
+  /** The chunk delivered last; -1 before the first. */
+  async lastIndex(): Promise<number> {
     const size = await stat(this.#log).then(
       (found) => found.size,
       () => 0,

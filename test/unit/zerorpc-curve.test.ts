@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer } from 'node:net'
 import { expect } from 'chai'
 import { curveKeyPair } from 'zeromq'
 import { ProofChecker, proofOf, z85 } from '../../lib/zerorpc/curve.ts'
@@ -80,5 +81,40 @@ describe('a server with keys', () => {
     )
     expect(asked).to.include(stranger.publicKey.toString('base64url'))
     expect((await client({}).call('who', [])).value, 'others come in').to.not.equal(null)
+  })
+
+  it('is told from one that ends amid a handshake', async () => {
+    let connections = 0
+    const breaking = createServer((socket) => {
+      connections++
+      socket.on('error', () => {})
+      socket.once('data', () => socket.resetAndDestroy())
+    })
+    await new Promise<void>((resolve) => breaking.listen(0, '127.0.0.1', resolve))
+    const endpoint = `tcp://127.0.0.1:${(breaking.address() as AddressInfo).port}`
+    open.push({ close: () => new Promise((resolve) => breaking.close(() => resolve())) })
+    const [plain, keyed]: string[][] = [[], []]
+    for (const [refused, curve] of [
+      [plain, undefined],
+      [keyed, { keys: known, serverKey: serverKeys.publicKey }],
+    ] as const) {
+      const client = new RpcClient(endpoint, { curve })
+      open.push(client)
+      client.onRefused((why) => refused?.push(why))
+    }
+    await until(
+      'connections of both',
+      () => connections,
+      (count) => count >= 6,
+      10_000,
+    )
+    expect({ plain, keyed }, 'after a few').to.deep.equal({ plain: [], keyed: [] })
+    await until(
+      'the key to be suspected',
+      () => keyed ?? [],
+      (told) => told.includes('keys'),
+      10_000,
+    )
+    expect(plain, 'who has no keys tries on').to.deep.equal([])
   })
 })
