@@ -1,13 +1,15 @@
 // `npm run test:full [-- GROUP ...]`: the fault tests with the figures of their full column, in shares, each with a seed of its own. It can be
-// stopped at any time and goes on where it was; `--fresh` begins anew. The report is a table and .cache/test-full-report.json.
+// stopped at any time and goes on where it was; `--fresh` begins anew, `--soak-minutes` shortens the soak of 8 hours. The report is a table and .cache/test-full-report.json.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { build, checkNode, installPackages, installPrograms, root } from './setup.mjs'
 
-/** Into how many parts the full figures are cut; a part is what is lost when the run is stopped. */
+/** Into how many parts the full figures are cut; a part is what is lost when the run is stopped. Memory is watched in one. */
 const shares = 20
+const sharesOf = (group) => (group === 'soak' ? 1 : shares)
 const firstSeed = 2026
 const folder = join(root, 'test/faults')
 const statePath = join(root, '.cache/test-full.json')
@@ -16,8 +18,7 @@ const reportPath = join(root, '.cache/test-full-report.json')
 const groups = readdirSync(folder)
   .filter((name) => name.endsWith('.test.ts'))
   .map((name) => name.replace('.test.ts', ''))
-const words = process.argv.slice(2)
-const asked = words.filter((word) => word !== '--fresh')
+const { values: flags, positionals: asked } = options()
 const wrong = asked.filter((name) => !groups.includes(name))
 if (wrong.length > 0) {
   process.stderr.write(`expected groups among ${groups.join(', ')}, got ${wrong.join(', ')}\n`)
@@ -29,24 +30,37 @@ installPackages()
 installPrograms(['ip', 'strace'])
 build()
 mkdirSync(join(root, '.cache'), { recursive: true })
-if (words.includes('--fresh')) rmSync(statePath, { force: true })
+if (flags.fresh) rmSync(statePath, { force: true })
 /** What was run: group, share, seed, whether it passed, seconds, findings. */
 const state = existsSync(statePath) ? JSON.parse(readFileSync(statePath, 'utf8')) : { shares, parts: [] }
 
-for (let share = 0; share < shares; share++) {
-  for (const group of groups) {
-    if (asked.length > 0 && !asked.includes(group)) continue
-    if (state.parts.some((part) => part.group === group && part.share === share && part.passed)) continue
-    const part = runPart(group, share)
-    state.parts = [...state.parts.filter((other) => other.group !== group || other.share !== share), part]
-    writeFileSync(statePath, JSON.stringify(state))
-    const how = part.passed ? 'ok    ' : 'FAILED'
-    console.log(`${how} ${group}, part ${share + 1} of ${shares}, seed ${part.seed} (${part.seconds} s)`)
-    if (!part.passed) console.log(part.output)
-  }
+// The one long part comes last.
+const parts = Array.from({ length: shares }, (_, share) => groups.map((group) => ({ group, share }))).flat()
+parts.sort((a, b) => Number(a.group === 'soak') - Number(b.group === 'soak'))
+for (const { group, share } of parts) {
+  if (share >= sharesOf(group) || (asked.length > 0 && !asked.includes(group))) continue
+  if (state.parts.some((part) => part.group === group && part.share === share && part.passed)) continue
+  const part = runPart(group, share)
+  state.parts = [...state.parts.filter((other) => other.group !== group || other.share !== share), part]
+  writeFileSync(statePath, JSON.stringify(state))
+  const how = part.passed ? 'ok    ' : 'FAILED'
+  console.log(`${how} ${group}, part ${share + 1} of ${sharesOf(group)}, seed ${part.seed} (${part.seconds} s)`)
+  if (!part.passed) console.log(part.output)
 }
 report()
 process.exit(state.parts.some((part) => !part.passed) ? 1 : 0)
+
+function options() {
+  try {
+    return parseArgs({
+      options: { fresh: { type: 'boolean' }, 'soak-minutes': { type: 'string', default: '480' } },
+      allowPositionals: true,
+    })
+  } catch (error) {
+    process.stderr.write(`${error.message}; expected --fresh, --soak-minutes N and groups\n`)
+    process.exit(2)
+  }
+}
 
 function runPart(group, share) {
   const seed = firstSeed + share
@@ -63,7 +77,8 @@ function runPart(group, share) {
       env: {
         ...process.env,
         PEERSTREAMER_TEST_FULL: '1',
-        PEERSTREAMER_TEST_SHARES: String(shares),
+        PEERSTREAMER_TEST_SHARES: String(sharesOf(group)),
+        PEERSTREAMER_TEST_SOAK_MINUTES: flags['soak-minutes'],
         PEERSTREAMER_TEST_SEED: String(seed),
         PEERSTREAMER_TEST_FINDINGS: findingsPath,
       },
@@ -115,6 +130,9 @@ function report() {
     failed,
     rows: [...rows.values()],
     throughput,
+    soak: state.parts
+      .flatMap(({ findings }) => findings.filter(({ what }) => what === 'soak minutes'))
+      .map(({ also }) => also),
   }
   writeFileSync(reportPath, `${JSON.stringify(whole, undefined, 2)}\n`)
   const cells = ['what', 'count', 'lost', 'repeated', 'wrong', 'worst stall, ms']
@@ -124,5 +142,7 @@ function report() {
     console.log(line.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  '))
   for (const { share, ofClean } of throughput)
     console.log(`poisoned to ${share * 100} %: ${ofClean} of the clean throughput`)
+  for (const { streams, mostMiBAnHour, mostGrowthMiB } of whole.soak)
+    console.log(`soak: ${streams} streams, memory ${mostMiBAnHour} MiB an hour, grown by ${mostGrowthMiB} MiB`)
   console.log(`${failed.length} parts failed; the report is ${reportPath}`)
 }

@@ -37,8 +37,8 @@ export interface StreamOptions extends CallOptions {
 const defaultTimeoutMs = 30_000
 /** ZeroMQ connects again after the first, doubled each time up to the last. */
 const reconnectMs = { first: 50, most: 1000 }
-/** So many handshakes in a row that were broken off, about 1.6 s, mean that the server has another key. */
-const wrongKeyAfter = 5
+/** Every handshake broken off for so long means that the server has another key than it should, ms. */
+const wrongKeyMs = 1500
 const empty = Buffer.alloc(0)
 
 /** A client of one zerorpc server: one connection, many calls in flight; it reconnects by itself. */
@@ -161,19 +161,25 @@ export class RpcClient {
   /** `listener` is called when the two sides could not agree: `auth`: the server does not admit this key; else keys do not match. */
   onRefused(listener: (why: 'auth' | 'keys') => void): void {
     const { events } = this.#socket
-    let brokenOff = 0
+    let failures = 0
+    let failingSince = 0
+    const count = () => {
+      if (failures++ === 0) failingSince = this.#clock.now()
+    }
     events.on('handshake', () => {
-      brokenOff = 0
+      failures = 0
     })
     events.on('handshake:error:auth', () => listener('auth'))
     events.on('handshake:error:protocol', ({ error }) => {
-      if (error.code === 'ERR_ZMTP_MECHANISM_MISMATCH') return listener('keys')
-      // Whatever that was, ZeroMQ does not try again by itself.
-      this.#clock.after(reconnectMs.most, () => this.reconnect())
+      count()
+      // Once may be a flipped bit. ZeroMQ does not try again by itself.
+      if (error.code === 'ERR_ZMTP_MECHANISM_MISMATCH' && failures > 1) listener('keys')
+      else this.#clock.after(failures > 1 ? reconnectMs.most : reconnectMs.first, () => this.reconnect())
     })
     events.on('handshake:error:other', () => {
-      // A server breaks off a handshake with a wrong key for it, and does so again; one that ends or is cut off does so, too.
-      if (this.#who && ++brokenOff >= wrongKeyAfter) listener('keys')
+      count()
+      // A server breaks off each handshake with a wrong key for it; so does, for a while, one that ends or is cut off.
+      if (this.#who && failures > 1 && this.#clock.now() - failingSince >= wrongKeyMs) listener('keys')
     })
   }
 

@@ -12,12 +12,12 @@ import { seededChance } from '../support/seeded.ts'
 import { noteVerdicts, rounds, Viewer } from '../support/viewer.ts'
 
 /** A round: faults for so long, then none, ms. */
-const faultsMs = 40_000
+const faultsMs = 30_000
 /** All is steady so long after the last fault (FAULTS.md), ms: then chunks come within `steadyGapMs`. */
 const steadyAfterMs = 15_000
 const steadyGapMs = 500
 const intervalMs = 20
-const shape = { count: 3500, sizeBytes: 96 * 1024 }
+const shape = { count: 2700, sizeBytes: 96 * 1024 }
 
 interface Fault {
   what: string

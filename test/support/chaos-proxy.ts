@@ -149,7 +149,8 @@ export class ChaosProxy {
     if (to.destroyed || to.writableEnded) return
     if (to.write(bytes)) return
     from.pause()
-    to.once('drain', () => from.resume())
+    // What was late and comes out together waits together.
+    if (to.listenerCount('drain') === 0) to.once('drain', () => from.resume())
   }
 
   #flip(bytes: Buffer, every: number): void {

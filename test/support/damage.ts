@@ -1,14 +1,17 @@
 import { open, readdir, rm, stat, truncate } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { seededBytes } from './seeded.ts'
 
 /** Damages one file of a store that is not open, in one way; says what was done. */
 export async function damageOne(directory: string, chance: () => number): Promise<string> {
   const pick = <T>(from: T[]): T => from[Math.floor(chance() * from.length)] as T
-  const files = [
-    ...(await readdir(join(directory, 'slabs'))).map((name) => join('slabs', name)),
-    ...(await readdir(join(directory, 'index'))).filter((name) => name !== 'LOCK').map((name) => join('index', name)),
-  ]
+  const found = await Promise.all(
+    ['slabs', 'index'].map((folder) => readdir(join(directory, folder), { withFileTypes: true })),
+  )
+  const files = found
+    .flat()
+    .filter((entry) => entry.isFile() && entry.name !== 'LOCK')
+    .map((entry) => relative(directory, join(entry.parentPath, entry.name)))
   const name = pick(files)
   const path = join(directory, name)
   const { size } = await stat(path)

@@ -94,6 +94,11 @@ export class MortalNode {
     this.#node.program.signal(signal)
   }
 
+  /** Ends it with SIGTERM. */
+  stop(): Promise<void> {
+    return this.#node.program.stop()
+  }
+
   async kill(): Promise<void> {
     this.#node.program.signal('SIGKILL')
     await this.#node.program.ended

@@ -106,11 +106,16 @@ export class Viewer {
   }
 }
 
-/** Notes for the report what the viewers of some faults saw. */
-export function noteVerdicts(what: Parameters<typeof note>[0]['what'], count: number, verdicts: Verdict[]): void {
+/** Chunks that some viewers lost and so on, together, and the longest stall of any. */
+export function sumOf(verdicts: Verdict[]): { lost: number; repeated: number; wrong: number; worstStallMs: number } {
   const sum = (key: 'lost' | 'repeated' | 'wrong') => verdicts.reduce((all, verdict) => all + verdict[key].length, 0)
   const worstStallMs = Math.max(...verdicts.map((verdict) => verdict.longestGapMs))
-  note({ what, count, lost: sum('lost'), repeated: sum('repeated'), wrong: sum('wrong'), worstStallMs })
+  return { lost: sum('lost'), repeated: sum('repeated'), wrong: sum('wrong'), worstStallMs }
+}
+
+/** Notes for the report what the viewers of some faults saw. */
+export function noteVerdicts(what: Parameters<typeof note>[0]['what'], count: number, verdicts: Verdict[]): void {
+  note({ what, count, ...sumOf(verdicts) })
 }
 
 /** `total` faults in rounds of at most `most`. */

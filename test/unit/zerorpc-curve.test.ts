@@ -105,7 +105,7 @@ describe('a server with keys', () => {
     await until(
       'connections of both',
       () => connections,
-      (count) => count >= 6,
+      (count) => count >= 10,
       10_000,
     )
     expect({ plain, keyed }, 'after a few').to.deep.equal({ plain: [], keyed: [] })
