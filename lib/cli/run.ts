@@ -2,7 +2,6 @@ import { constants } from 'node:os'
 import yargs, { type Argv, type CommandModule } from 'yargs'
 import { errorCodes, Failure, toFailure } from '../base/errors.ts'
 import { type Command, opening } from './command.ts'
-import { letHeapGrow } from './heap.ts'
 import { withOptions } from './options.ts'
 
 /** Ends what the command does; a second signal ends the process at once. */
@@ -98,7 +97,6 @@ function base(program: string): Argv {
 }
 
 async function run(parser: Argv): Promise<void> {
-  letHeapGrow()
   try {
     await parser.parseAsync()
   } catch (error) {

@@ -8,7 +8,10 @@ import { errnoOf, Failure } from '../base/errors.ts'
 
 /** Where a stream is written. */
 export interface Output {
-  /** Resolves when the next bytes may come. Throws `closed` when the reader went away, `output-failed` when it cannot be written. */
+  /**
+   * Resolves when the bytes are written; they are gone afterwards. Throws `closed` when the reader went away, `output-failed` when
+   * it cannot be written.
+   */
   write(bytes: Uint8Array): Promise<void>
   /** Whether the reader went away. */
   readonly closed: boolean
@@ -129,16 +132,15 @@ function writableOutput(stream: Writable): Output {
     isClosed = true
     wake()
   })
-  stream.on('drain', () => wake())
   return {
     get closed() {
       return isClosed
     },
     async write(bytes) {
-      if (!isClosed && stream.write(bytes)) return
       if (!isClosed) {
         await new Promise<void>((resolve) => {
           wake = resolve
+          stream.write(bytes, () => resolve())
         })
       }
       if (failure !== undefined)

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { type Chance, type Clock, pause, systemChance, systemClock } from '../base/clock.ts'
 import { digestOf } from '../base/digest.ts'
+import { discard } from '../base/discard.ts'
 import { Failure, isFailure } from '../base/errors.ts'
 import { Lifecycle } from '../base/lifecycle.ts'
 import { limits } from '../base/limits.ts'
@@ -152,6 +153,7 @@ class Streamer {
       await this.#write(descriptor.chunkCount, content, page, run, bytes, index, upTo, pacer, startedAt)
       this.#cache.delete(runKey(page.stream, run.first))
       this.#origins.delete(runKey(page.stream, run.first))
+      if (!output.closed) discard(bytes)
       index = upTo
     }
     return {
@@ -257,6 +259,8 @@ class Streamer {
       }
       this.#chunks += next - index
       this.#bytes += written.length
+      // Decrypted, it is another buffer than what came.
+      if (written.buffer !== bytes.buffer) discard(written)
       index = next
       const seconds = (this.#clock.now() - startedAt) / 1000
       onProgress?.({
