@@ -46,6 +46,19 @@ export const limitTable = {
     means: 'one encoded descriptor, init segment included',
     memory: 'this much a stream',
   },
+  pooledBytes: {
+    value: 32 * 1024 * 1024,
+    unit: 'bytes',
+    means: 'memory of runs that is kept for the next ones',
+    memory: 'this much a process',
+  },
+  unreadReplies: {
+    value: 4096,
+    unit: 'replies',
+    means:
+      'replies of which a server waits to hear that they were read, for all peers together; of older ones it does not',
+    memory: '200 bytes each',
+  },
   windowBytes: {
     value: 8 * 1024 * 1024,
     unit: 'bytes',

@@ -6,7 +6,6 @@ import { parseAddress, withKey } from '../stream/address.ts'
 import { parseKey } from '../stream/links.ts'
 import { curveKeyBytes } from '../zerorpc/index.ts'
 import type { Command } from './command.ts'
-import { letHeapGrow } from './heap.ts'
 import { openKeys } from './keys.ts'
 import { createLogger, type LogLevel } from './log.ts'
 import { signalToStop } from './run.ts'
@@ -61,7 +60,6 @@ export const nodeCommand: Command<NodeArguments> = {
 }
 
 async function runNode(args: NodeArguments): Promise<void> {
-  letHeapGrow()
   const role = roleOf(args)
   const { name = 'source' in role ? 'source' : undefined } = args
   if (name === undefined) throw new Failure('bad-argument', 'give the relay a name with --name')

@@ -1,3 +1,4 @@
+import { intoPool, release, retain } from '../base/buffer-pool.ts'
 import { type Clock, pause } from '../base/clock.ts'
 import type { Lifecycle } from '../base/lifecycle.ts'
 import { limits } from '../base/limits.ts'
@@ -117,6 +118,10 @@ export class RelayShelf implements Shelf {
     return this.#store.has(stream, run.first) && this.#store.has(stream, run.first + run.count - 1)
   }
 
+  adopt(bytes: Uint8Array): Uint8Array {
+    return intoPool(bytes)
+  }
+
   /** Resolves when more may be fetched: the disk sets the pace, or what it cannot take would be fetched again for the next reader. */
   async keep(page: Page, run: Run, { bytes }: FetchedRun): Promise<void> {
     const key = runKey(page.stream, run.first)
@@ -125,10 +130,12 @@ export class RelayShelf implements Shelf {
     if (this.#writing > limits.windowBytes * 4) return
     this.#writing += bytes.length
     this.#onTheWay.set(key, bytes)
+    retain(bytes)
     const write = this.#store.put(page, run.first, run.count, bytes).then((isKept) => {
       this.#writes.delete(write)
       this.#writing -= bytes.length
       this.#onTheWay.delete(key)
+      release(bytes)
       if (isKept) this.#holdings.have(page.stream, run.first, run.first + run.count)
     })
     this.#writes.add(write)

@@ -1,3 +1,4 @@
+import { releaseLater, retain } from '../base/buffer-pool.ts'
 import type { Clock } from '../base/clock.ts'
 import { Deadline } from '../base/deadline.ts'
 import { Failure, isFailure } from '../base/errors.ts'
@@ -129,10 +130,11 @@ export class Service {
         signal: deadline.signal,
       })
       if (!bytes) return options.local ? { status: 'absent' } : { status: 'later', retryMs: 1000 }
+      retain(bytes)
       const count = Math.min(options.count, run.first + run.count - index)
       const data = count === run.count ? bytes : sliceOf(page, run, index, count, bytes)
       traffic.sent(data.length, count)
-      return new WithPayload({ status: 'data', index, count }, [data])
+      return new WithPayload({ status: 'data', index, count }, [data], { onRead: releaseLater(bytes) })
     } catch (error) {
       if (isFailure(error, 'timeout')) return { status: 'later', retryMs: 500 }
       throw error

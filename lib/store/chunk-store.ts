@@ -27,7 +27,10 @@ export interface ChunkStore extends Closeable {
   held(stream: StreamKey): ChunkRange[]
   /** Streams of which at least one chunk is held. */
   streams(): StreamKey[]
-  /** Bytes of `count` chunks from `first`, one after another, or undefined unless all are held and right. All of one page. */
+  /**
+   * Bytes of `count` chunks from `first`, one after another, or undefined unless all are held and right. All of one page. The
+   * caller is their one user (buffer-pool.ts).
+   */
   get(page: Page, first: number, count: number): Promise<Buffer | undefined>
   /**
    * Keeps verified bytes of `count` chunks from `first` of `page`. Resolves false when there is no room (disk full,

@@ -1,6 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { backoffMs } from '../base/backoff.ts'
+import { pooled } from '../base/buffer-pool.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { errnoOf, Failure } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
@@ -145,8 +146,7 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
     this.#checkOpen()
     const pieces = this.#pieces(page, first, count)
     if (!pieces) return undefined
-    // Not from the pool of small buffers: exactly this size, given back whole.
-    const bytes = Buffer.allocUnsafeSlow(page.bytesOf(first, count))
+    const bytes = pooled(page.bytesOf(first, count))
     // All pieces at once: a slab that is being read can be evicted, one that is read later would be gone.
     const reads = pieces.map(({ slab, slabOffset, start, length }) => {
       this.#index.use(slab)

@@ -1,5 +1,6 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pooled } from '../base/buffer-pool.ts'
 import { digestOf } from '../base/digest.ts'
 import { Failure } from '../base/errors.ts'
 import type { Closeable } from '../base/lifecycle.ts'
@@ -106,9 +107,9 @@ export class PublishedStream implements Closeable {
     return contentDigest(digests)
   }
 
-  /** Bytes of `count` chunks from `first`; undefined when the file no longer holds what was published. */
+  /** Bytes of `count` chunks from `first`, of which the caller is the one user; undefined when the file no longer holds what was published. */
   async read(page: Page, first: number, count: number): Promise<Buffer | undefined> {
-    const bytes = Buffer.allocUnsafeSlow(page.bytesOf(first, count))
+    const bytes = pooled(page.bytesOf(first, count))
     const offset = page.offsetOf(first)
     const isWhole = await this.#using(async () => {
       for (let done = 0; done < bytes.length; ) {

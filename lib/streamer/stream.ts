@@ -126,6 +126,7 @@ class Streamer {
       windowBytes: limits.windowBytes,
       shelf: {
         has: (stream, run) => this.#cache.has(runKey(stream, run.first)),
+        adopt: (bytes) => bytes,
         keep: async (page, run, { bytes, ...origin }) => {
           this.#cache.put(runKey(page.stream, run.first), bytes)
           this.#origins.set(runKey(page.stream, run.first), origin)

@@ -13,6 +13,8 @@ import type { KnownStream } from './known-stream.ts'
 /** Where fetched runs go, and where it is known which are there already. */
 export interface Shelf {
   has(stream: StreamKey, run: Run): boolean
+  /** The bytes as the shelf holds them; those that came are not used any more. */
+  adopt(bytes: Uint8Array): Uint8Array
   /** Resolves when there is room for more. */
   keep(page: Page, run: Run, fetched: FetchedRun): Promise<void>
 }
@@ -157,7 +159,8 @@ export class Prefetcher {
     const cancelLimit = clock.after(fetchLimitMs, () => abort.abort(fetcher.unavailable()))
     try {
       if (isUnwanted()) throw new Failure('aborted', 'the reader went elsewhere')
-      const fetched = await fetcher.fetch(stream, page, run, siblings, abort.signal)
+      const received = await fetcher.fetch(stream, page, run, siblings, abort.signal)
+      const fetched = { ...received, bytes: shelf.adopt(received.bytes) }
       hasRoom = shelf.keep(page, run, fetched)
       return fetched
     } finally {

@@ -1,6 +1,9 @@
+import { release } from '../base/buffer-pool.ts'
+
 /**
  * Verified runs in memory, least recently used out first: askers close together are served the very same bytes, read
  * and verified once. Holds at most `capacityBytes`, but always the two newest, so that a stream of large chunks moves.
+ * It becomes the user of what is put in the place of who puts it (buffer-pool.ts).
  */
 export class RunCache {
   readonly #capacityBytes: number
@@ -39,5 +42,6 @@ export class RunCache {
     if (!bytes) return
     this.#runs.delete(key)
     this.#bytes -= bytes.length
+    release(bytes)
   }
 }

@@ -5,7 +5,7 @@ import { Failure, isErrorCode } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { Breather, bytesOf } from './breather.ts'
 import { type KeyPair, proofOf, z85 } from './curve.ts'
-import { decodeEvent, type Event, encodeEvent, idKey } from './event.ts'
+import { decodeEvent, type Event, encodeEvent, idKey, type MessageId, mostGot } from './event.ts'
 import { type Beating, Heartbeat } from './heartbeat.ts'
 import { defaultHeartbeatMs, lingerMs, type RpcOptions } from './options.ts'
 
@@ -55,6 +55,8 @@ export class RpcClient {
   #closed = false
   #receiving: Promise<void>
   #serverTakesPayload = false
+  /** Calls whose replies came with payload frames, not told to the server yet. */
+  readonly #got: MessageId[] = []
   readonly #who: [Uint8Array, Uint8Array] | undefined
   bytesSent = 0
   bytesReceived = 0
@@ -233,7 +235,13 @@ export class RpcClient {
       this.#channels.set(id, channel)
       this.#heartbeat.add(channel)
       try {
-        const header = { message_id: id, v: 3 as const, pf: payload.length, ...(this.#who && { who: this.#who }) }
+        const header = {
+          message_id: id,
+          v: 3 as const,
+          pf: payload.length,
+          ...(this.#who && { who: this.#who }),
+          ...(this.#got.length > 0 && { got: this.#got.splice(0) }),
+        }
         this.#send({ header, name: method, args }, payload)
       } catch (cause) {
         channel.fail(new Failure('bad-argument', `msgpack cannot carry the arguments of ${method}`, { cause }))
@@ -293,6 +301,7 @@ export class RpcClient {
     const { response_to: responseTo, pf } = event.header
     if (responseTo === undefined) return
     if (pf !== undefined) this.#serverTakesPayload = true
+    if (payload.length > 0 && this.#got.length < mostGot) this.#got.push(responseTo)
     const channel = this.#channels.get(idKey(responseTo))
     if (!channel) return
     channel.heardAt = this.#clock.now()

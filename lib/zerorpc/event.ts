@@ -19,12 +19,17 @@ export interface Header {
   response_to?: MessageId
   /** Ours: the sender understands payload frames, and so many follow this event's frame. */
   pf?: number
+  /** Ours: calls whose replies came with payload frames, which the sender has read since it told so last. */
+  got?: MessageId[]
   /** Ours, of the first event of a call: the caller's CURVE public key, and the proof that it has the secret one (curve.ts). */
   who?: [publicKey: Uint8Array, proof: Uint8Array]
 }
 
 /** The one extension of msgpack that is known is the timestamp, of at most 12 bytes. */
 const decodeLimits = { maxArrayLength: 10_000, maxMapLength: 10_000, maxExtLength: 12 }
+
+/** How many read replies are told of at a time. */
+export const mostGot = 64
 
 /** Deepest nesting of arrays and maps that is decoded. */
 const maxDepth = 24
@@ -45,7 +50,7 @@ export function decodeEvent(bytes: Uint8Array): Event {
   if (!Array.isArray(value) || value.length !== 3) throw wrong('is not [header, name, args]')
   const [header, name, args] = value as unknown[]
   if (typeof header !== 'object' || header === null || Array.isArray(header)) throw wrong('has no header')
-  const { message_id: id, v: version, response_to: responseTo, pf, who } = header as Record<string, unknown>
+  const { message_id: id, v: version, response_to: responseTo, pf, who, got } = header as Record<string, unknown>
   if (!isMessageId(id)) throw wrong('has no message_id')
   if (version !== 3) throw wrong(`is of version ${typeof version === 'number' ? version : 'unknown'}, expected 3`)
   if (responseTo !== undefined && responseTo !== null && !isMessageId(responseTo))
@@ -56,6 +61,7 @@ export function decodeEvent(bytes: Uint8Array): Event {
   if (isMessageId(responseTo)) known.response_to = responseTo
   if (typeof pf === 'number' && Number.isInteger(pf) && pf >= 0) known.pf = pf
   if (Array.isArray(who) && who[0] instanceof Uint8Array && who[1] instanceof Uint8Array) known.who = [who[0], who[1]]
+  if (Array.isArray(got)) known.got = got.slice(0, mostGot).filter(isMessageId)
   return { header: known, name: text, args }
 }
 

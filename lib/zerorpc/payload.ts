@@ -6,11 +6,18 @@ export class WithPayload {
   readonly value: Record<string, unknown>
   readonly frames: Uint8Array[]
   readonly key: string
+  /** Called when the frames are not used any more; never for a streamed value, or a caller that does not tell what it has read. */
+  readonly onRead: (() => void) | undefined
 
-  constructor(value: Record<string, unknown>, frames: Uint8Array[], key = 'data') {
+  constructor(
+    value: Record<string, unknown>,
+    frames: Uint8Array[],
+    options: { key?: string; onRead?: (() => void) | undefined } = {},
+  ) {
     this.value = value
     this.frames = frames
-    this.key = key
+    this.key = options.key ?? 'data'
+    this.onRead = options.onRead
   }
 
   /** The value with the bytes inside. */

@@ -6,7 +6,8 @@ import type { CallContext, Handler } from './server.ts'
 
 export interface ServerChannelOptions {
   now: number
-  send(name: string, args: unknown, frames: Uint8Array[]): void
+  /** `onRead` is called when the caller has told that it has the frames. */
+  send(name: string, args: unknown, frames: Uint8Array[], onRead?: () => void): void
   /** Undefined when the caller reads; else resolves when it does again. */
   whenReading(): Promise<void> | undefined
   /** Whether the caller announced that it understands payload frames. */
@@ -113,11 +114,15 @@ export class ServerChannel implements Beating {
   }
 
   #value(name: 'OK' | 'STREAM', value: unknown): void {
-    if (this.#isOver) return
+    if (this.#isOver) return value instanceof WithPayload ? value.onRead?.() : undefined
     const wrap = (plain: unknown) => (name === 'OK' ? [plain] : plain)
     if (!(value instanceof WithPayload)) this.#options.send(name, wrap(value), [])
-    else if (this.#options.takesPayload) this.#options.send(name, wrap(value.value), value.frames)
-    else this.#options.send(name, wrap(value.inline()), [])
+    else if (this.#options.takesPayload)
+      this.#options.send(name, wrap(value.value), value.frames, name === 'OK' ? value.onRead : undefined)
+    else {
+      this.#options.send(name, wrap(value.inline()), [])
+      value.onRead?.()
+    }
   }
 
   #end(): void {

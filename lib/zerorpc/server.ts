@@ -63,6 +63,8 @@ export class RpcServer implements Closeable {
   readonly #zap: ZapHandler | undefined
   readonly #proofs: ProofChecker | undefined
   readonly #channels = new Map<string, ServerChannel>()
+  /** What to do when a caller tells that it has read the frames of a reply, by its call. */
+  readonly #unread = new Map<string, () => void>()
   #receiving: Promise<void> | undefined
   #closing: Promise<void> | undefined
   #draining = false
@@ -172,7 +174,8 @@ export class RpcServer implements Closeable {
       return
     }
     const peer = envelope.map((frame) => Buffer.from(frame).toString('base64')).join('.')
-    const { message_id: id, response_to: responseTo } = event.header
+    const { message_id: id, response_to: responseTo, got = [] } = event.header
+    for (const read of got) this.#noteRead(`${peer}:${idKey(read)}`)
     if (responseTo !== undefined) {
       this.#channels.get(`${peer}:${idKey(responseTo)}`)?.take(event, this.#clock.now())
     } else if (!event.name.startsWith('_zpc_')) {
@@ -186,13 +189,14 @@ export class RpcServer implements Closeable {
     const takesPayload = event.header.pf !== undefined
     const channel = new ServerChannel({
       now: this.#clock.now(),
-      send: (name, args, frames) => {
+      send: (name, args, frames, onRead) => {
         const header = {
           message_id: randomId(),
           v: 3 as const,
           response_to: id,
           ...(takesPayload ? { pf: frames.length } : {}),
         }
+        if (onRead) this.#awaitRead(key, onRead)
         this.#out.push(peer, [...envelope, emptyFrame, encodeEvent({ header, name, args }), ...frames])
       },
       whenReading: () => this.#out.whenReading(peer),
@@ -217,6 +221,18 @@ export class RpcServer implements Closeable {
     void channel.run(method.handle, args, { signal: channel.signal, peer, payload, key: callerKey }).then((fault) => {
       if (fault !== undefined) this.#options.onFault?.(fault, event.name)
     })
+  }
+
+  #awaitRead(key: string, onRead: () => void): void {
+    this.#unread.set(key, onRead)
+    const [oldest] = this.#unread.keys()
+    if (this.#unread.size > limits.unreadReplies && oldest !== undefined) this.#unread.delete(oldest)
+  }
+
+  /** Who says so too early spoils only what it is being sent itself. */
+  #noteRead(key: string): void {
+    this.#unread.get(key)?.()
+    this.#unread.delete(key)
   }
 
   #peerGone(peer: string): void {

@@ -313,6 +313,20 @@ describe('a zerorpc client and server', () => {
     expect(new WithPayload({ a: 1 }, frames).inline()).to.deep.equal({ a: 1, data: Buffer.concat(frames) })
   })
 
+  it('tell the server which replies with frames were read, once, with the calls behind them', async () => {
+    const read: number[] = []
+    const { client } = await connect({
+      bytes: ([n]) => new WithPayload({}, [Buffer.alloc(100, Number(n))], { onRead: () => read.push(Number(n)) }),
+      read: () => read,
+    })
+    await client.call('bytes', [1])
+    expect(read, 'not told of yet').to.deep.equal([])
+    await client.call('bytes', [2])
+    expect(read).to.deep.equal([1])
+    expect((await client.call('read', [])).value).to.deep.equal([1, 2])
+    expect((await client.call('read', [])).value).to.deep.equal([1, 2])
+  })
+
   it('survive 2,000 random messages from a stranger, while an honest client loses nothing', async function () {
     this.timeout(20_000)
     const { client, endpoint } = await connect({ echo: ([value]) => value })
