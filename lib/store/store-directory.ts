@@ -1,12 +1,17 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { access, constants, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { extname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { ClassicLevel } from 'classic-level'
 import { errnoOf, Failure } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 
 const markerName = 'peerstreamer-store.json'
 const format = 1
+/** A repair that takes longer is given up, ms: a store opens within 5 s. */
+const repairMs = 3000
 
 export type Index = ClassicLevel<string, Buffer>
 
@@ -120,11 +125,14 @@ async function contentOf(directory: string): Promise<'empty' | 'foreign' | 'othe
   return formatOf(text) === format ? 'store' : 'other-version'
 }
 
-/** Lets LevelDB make what it can of a damaged index that is not open. */
+/** Lets LevelDB make what it can of a damaged index that is not open, in a process of its own (index-repairer.ts). */
 export async function repairIndex(directory: string, log: Logger): Promise<void> {
   const location = join(directory, 'index')
   log.warn(`repairing the index in ${location}`)
-  await ClassicLevel.repair(location).catch((error) => log.warn('that failed', { error: String(error) }))
+  const repairer = new URL(`index-repairer${extname(import.meta.url)}`, import.meta.url)
+  const child = fork(fileURLToPath(repairer), [location], { stdio: 'ignore', timeout: repairMs })
+  const [code, signal] = (await once(child, 'close')) as [number | null, string | null]
+  if (code !== 0) log.warn(`that failed (${signal ?? `exit code ${code}`})`)
 }
 
 /** The store begins empty. */

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdir, open, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
@@ -39,6 +39,20 @@ describe('the chunk store on disk', () => {
     ['CURRENT of the index is missing', (directory) => rm(join(directory, 'index', 'CURRENT'))],
     ['CURRENT of the index is garbage', (directory) => writeFile(join(directory, 'index', 'CURRENT'), 'nonsense')],
     ['the MANIFEST of the index is garbage', async (directory) => fill(await fileOf(directory, /^MANIFEST/), 0, 200)],
+    [
+      'a table of the index is damaged so that LevelDB ends its process when it repairs it',
+      async (directory) => {
+        // A second life writes the rows into a table.
+        await (await LevelChunkStore.open(directory)).close()
+        const table = await fileOf(directory, /\.ldb$/)
+        const bytes = await readFile(table)
+        // Before its footer of 48 bytes: the end of the index of the table.
+        const at = bytes.length - 58
+        bytes[at] = (bytes[at] ?? 0) ^ 1
+        await writeFile(table, bytes)
+        await fill(await fileOf(directory, /^MANIFEST/), 0, 200)
+      },
+    ],
     ['the log of the index is torn', async (directory) => cutHalf(await fileOf(directory, /\.log$/))],
     ['the log of the index is garbage', async (directory) => fill(await fileOf(directory, /\.log$/), 20, 60)],
     [
