@@ -63,7 +63,13 @@ export const limitTable = {
     value: 8 * 1024 * 1024,
     unit: 'bytes',
     means: 'asked for and not yet received, per peer: nine tenths of what a loopback link can carry',
-    memory: 'this much a peer that is fetched from, twice in a streamer',
+    memory: 'this much a peer that is fetched from',
+  },
+  streamerWindowBytes: {
+    value: 4 * 1024 * 1024,
+    unit: 'bytes',
+    means: 'the same for a streamer: many at one relay must not fill its memory; 40 MB/s at a round trip of 100 ms',
+    memory: 'twice this a streamer, once at its relay',
   },
   requestsPerPeer: { value: 64, unit: 'requests', means: 'requests in flight to one peer', memory: '1 kB each' },
   callsPerServer: {

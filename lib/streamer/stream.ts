@@ -99,7 +99,7 @@ class Streamer {
   readonly #uplink: Uplink
   readonly #streams: RemoteStreams
   readonly #prefetcher: Prefetcher
-  readonly #cache = new RunCache(limits.windowBytes * 2)
+  readonly #cache = new RunCache(limits.streamerWindowBytes * 2)
   readonly #traffic = new Traffic()
   #chunks = 0
   #bytes = 0
@@ -123,7 +123,7 @@ class Streamer {
       uplink: this.#uplink,
       peers,
       clock,
-      windowBytes: limits.windowBytes,
+      windowBytes: limits.streamerWindowBytes,
       shelf: {
         has: (stream, run) => this.#cache.has(runKey(stream, run.first)),
         adopt: (bytes) => bytes,

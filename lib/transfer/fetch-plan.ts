@@ -17,6 +17,8 @@ export interface Attempt {
   startedAt: number
   /** False once it answered without data or failed. */
   underWay: boolean
+  /** Whether the node was late with another run, and is avoided since. */
+  isAvoided: boolean
 }
 
 export type FetchStep =
@@ -46,7 +48,8 @@ export function planFetch(
   if (!newest) return next ? { do: 'ask', candidate: next, hedge: false } : { do: 'fail' }
   if (!next || underWay.length >= attemptsAtOnce) return { do: 'wait', ms: Number.POSITIVE_INFINITY }
   // A master that is late mostly waits for the one above itself: asking that one too would only send the bytes twice.
-  const isWorthIt = mayHedge && next.origin !== 'supermaster'
+  // One that holds up all that it was asked for is not waited for each time: the first hedge told enough.
+  const isWorthIt = (mayHedge || newest.isAvoided) && next.origin !== 'supermaster'
   const lateMs = isWorthIt ? lateAfter(candidates, newest.address) : Number.POSITIVE_INFINITY
   const lateAt = newest.startedAt + Math.min(lateMs, overdueMs)
   return now >= lateAt ? { do: 'ask', candidate: next, hedge: true } : { do: 'wait', ms: lateAt - now }

@@ -91,7 +91,10 @@ export class Fetcher {
       const step = () => {
         if (over) return
         cancelTimer()
-        const plan = planFetch(candidates, attempts, clock.now(), mayHedge(traffic.hedgedBytes, traffic.bytesReceived))
+        for (const attempt of attempts)
+          attempt.isAvoided = this.#options.peers.at(attempt.address).avoidUntil > clock.now()
+        const isAffordable = mayHedge(traffic.hedgedBytes, traffic.bytesReceived)
+        const plan = planFetch(candidates, attempts, clock.now(), isAffordable)
         if (plan.do === 'fail') return end(() => resolve(undefined))
         if (plan.do === 'wait') {
           if (Number.isFinite(plan.ms)) cancelTimer = clock.after(plan.ms, step)
@@ -99,13 +102,14 @@ export class Fetcher {
         }
         if (plan.hedge) {
           traffic.hedges++
-          traffic.hedgedBytes += sizeBytes
+          if (isAffordable) traffic.hedgedBytes += sizeBytes
           for (const late of attempts) if (late.underWay) this.#noteLate(late.address)
         }
         const attempt = {
           address: plan.candidate.address,
           startedAt: clock.now(),
           underWay: true,
+          isAvoided: false,
           abort: new AbortController(),
         }
         attempts.push(attempt)

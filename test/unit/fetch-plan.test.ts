@@ -6,8 +6,8 @@ const master: Candidate = { address: 'tcp://master:1', origin: 'master', trust: 
 const above: Candidate = { address: 'tcp://above:1', origin: 'supermaster', trust: 'trusted', lateAfterMs: 200 }
 const all = [sibling, master, above]
 
-function asked(candidate: Candidate, startedAt: number, underWay: boolean): Attempt {
-  return { address: candidate.address, startedAt, underWay }
+function asked(candidate: Candidate, startedAt: number, underWay: boolean, isAvoided = false): Attempt {
+  return { address: candidate.address, startedAt, underWay, isAvoided }
 }
 
 describe('the plan of a fetch', () => {
@@ -29,6 +29,11 @@ describe('the plan of a fetch', () => {
 
   it('does not hedge when the extra traffic is spent', () => {
     expect(planFetch(all, [asked(sibling, 0, true)], 500, false)).to.deep.equal({ do: 'wait', ms: 3000 })
+  })
+
+  it('asks another in the place of one that was late with other runs, whatever was spent', () => {
+    const plan = planFetch(all, [asked(sibling, 0, true, true)], 100, false)
+    expect(plan).to.deep.equal({ do: 'ask', candidate: master, hedge: true })
   })
 
   it('asks nobody above a master that is only late, before the wait becomes a stall', () => {
