@@ -1,6 +1,8 @@
 // `npm run test:full [-- GROUP ...]`: the fault tests with the figures of their full column, in shares, each with a seed of its own. It can be
-// stopped at any time and goes on where it was; `--fresh` begins anew, `--soak-minutes` shortens the soak of 8 hours. The report is a table and .cache/test-full-report.json.
-import { spawnSync } from 'node:child_process'
+// stopped at any time and goes on where it was; `--fresh` begins anew, `--soak-minutes` shortens the soak of 8 hours, `--jobs` runs
+// several parts at a time (they mostly wait). The report is a table and .cache/test-full-report.json.
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,6 +21,11 @@ const groups = readdirSync(folder)
   .filter((name) => name.endsWith('.test.ts'))
   .map((name) => name.replace('.test.ts', ''))
 const { values: flags, positionals: asked } = options()
+const [jobs, soakMinutes] = [flags.jobs, flags['soak-minutes']].map(Number)
+if (!(Number.isInteger(jobs) && jobs > 0 && soakMinutes > 0)) {
+  process.stderr.write('expected --jobs and --soak-minutes to be numbers above 0\n')
+  process.exit(2)
+}
 const wrong = asked.filter((name) => !groups.includes(name))
 if (wrong.length > 0) {
   process.stderr.write(`expected groups among ${groups.join(', ')}, got ${wrong.join(', ')}\n`)
@@ -37,53 +44,69 @@ const state = existsSync(statePath) ? JSON.parse(readFileSync(statePath, 'utf8')
 // The one long part comes last.
 const parts = Array.from({ length: shares }, (_, share) => groups.map((group) => ({ group, share }))).flat()
 parts.sort((a, b) => Number(a.group === 'soak') - Number(b.group === 'soak'))
-for (const { group, share } of parts) {
-  if (share >= sharesOf(group) || (asked.length > 0 && !asked.includes(group))) continue
-  if (state.parts.some((part) => part.group === group && part.share === share && part.passed)) continue
-  const part = runPart(group, share)
+const left = parts.filter(
+  ({ group, share }) =>
+    share < sharesOf(group) &&
+    (asked.length === 0 || asked.includes(group)) &&
+    !state.parts.some((part) => part.group === group && part.share === share && part.passed),
+)
+await Promise.all(Array.from({ length: jobs }, work))
+report()
+process.exit(state.parts.some((part) => !part.passed) ? 1 : 0)
+
+/** One part after another, while there are any. */
+async function work() {
+  for (let next = left.shift(); next; next = left.shift()) await runAndNote(next)
+}
+
+async function runAndNote({ group, share }) {
+  const part = await runPart(group, share)
   state.parts = [...state.parts.filter((other) => other.group !== group || other.share !== share), part]
   writeFileSync(statePath, JSON.stringify(state))
   const how = part.passed ? 'ok    ' : 'FAILED'
   console.log(`${how} ${group}, part ${share + 1} of ${sharesOf(group)}, seed ${part.seed} (${part.seconds} s)`)
   if (!part.passed) console.log(part.output)
 }
-report()
-process.exit(state.parts.some((part) => !part.passed) ? 1 : 0)
 
 function options() {
   try {
     return parseArgs({
-      options: { fresh: { type: 'boolean' }, 'soak-minutes': { type: 'string', default: '480' } },
+      options: {
+        fresh: { type: 'boolean' },
+        jobs: { type: 'string', default: '1' },
+        'soak-minutes': { type: 'string', default: '480' },
+      },
       allowPositionals: true,
     })
   } catch (error) {
-    process.stderr.write(`${error.message}; expected --fresh, --soak-minutes N and groups\n`)
+    process.stderr.write(`${error.message}; expected --fresh, --jobs N, --soak-minutes N and groups\n`)
     process.exit(2)
   }
 }
 
-function runPart(group, share) {
+async function runPart(group, share) {
   const seed = firstSeed + share
   const scratch = mkdtempSync(join(tmpdir(), 'peerstreamer-full-'))
   const findingsPath = join(scratch, 'findings.jsonl')
   const startedAt = performance.now()
-  const { status, signal, stdout, stderr } = spawnSync(
-    join(root, 'node_modules/.bin/mocha'),
-    ['--exit', join('test/faults', `${group}.test.ts`)],
-    {
-      cwd: root,
-      encoding: 'utf8',
-      maxBuffer: 64 * 1024 * 1024,
-      env: {
-        ...process.env,
-        PEERSTREAMER_TEST_FULL: '1',
-        PEERSTREAMER_TEST_SHARES: String(sharesOf(group)),
-        PEERSTREAMER_TEST_SOAK_MINUTES: flags['soak-minutes'],
-        PEERSTREAMER_TEST_SEED: String(seed),
-        PEERSTREAMER_TEST_FINDINGS: findingsPath,
-      },
+  const child = spawn(join(root, 'node_modules/.bin/mocha'), ['--exit', join('test/faults', `${group}.test.ts`)], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      ...process.env,
+      PEERSTREAMER_TEST_FULL: '1',
+      PEERSTREAMER_TEST_SHARES: String(sharesOf(group)),
+      PEERSTREAMER_TEST_SOAK_MINUTES: String(soakMinutes),
+      PEERSTREAMER_TEST_SEED: String(seed),
+      PEERSTREAMER_TEST_FINDINGS: findingsPath,
     },
-  )
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (text) => {
+      output = (output + text).slice(-6000)
+    })
+  const [status, signal] = await once(child, 'close')
   // Ctrl-C reaches the tests, too: what they were at is no result.
   if (signal === 'SIGINT' || status === 130) process.exit(130)
   const lines = existsSync(findingsPath) ? readFileSync(findingsPath, 'utf8').trim().split('\n').filter(Boolean) : []
@@ -98,7 +121,7 @@ function runPart(group, share) {
     passed,
     seconds,
     findings,
-    ...(passed ? {} : { output: `${stdout}${stderr}`.slice(-6000) }),
+    ...(passed ? {} : { output }),
   }
 }
 
@@ -124,6 +147,7 @@ function report() {
   const failed = state.parts.filter((part) => !part.passed).map(({ group, share, seed }) => ({ group, share, seed }))
   const whole = {
     date: new Date().toISOString(),
+    commit: spawnSync('git', ['describe', '--always', '--dirty'], { cwd: root, encoding: 'utf8' }).stdout.trim(),
     machine: `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, Node ${process.versions.node}`,
     seeds: [firstSeed, firstSeed + shares - 1],
     partsDone: state.parts.length,
