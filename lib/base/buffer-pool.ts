@@ -1,3 +1,4 @@
+import { noteMoved } from './collect.ts'
 import { discard } from './discard.ts'
 import { limits } from './limits.ts'
 
@@ -11,6 +12,7 @@ import { limits } from './limits.ts'
  */
 export function pooled(sizeBytes: number): Buffer {
   if (!isPooled(sizeBytes)) return Buffer.allocUnsafeSlow(sizeBytes)
+  noteMoved(sizeBytes)
   const capacity = capacityFor(sizeBytes)
   const memory = free.get(capacity)?.pop()
   if (memory) freeBytes -= capacity

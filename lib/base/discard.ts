@@ -1,5 +1,6 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { noteMoved } from './collect.ts'
 
 /** ArrayBuffer.prototype.transfer (ECMAScript 2024): moves the bytes elsewhere, and with a length of 0 nowhere. */
 const transfer = findTransfer()
@@ -10,8 +11,9 @@ const transfer = findTransfer()
  * were handed to a socket or a file and may still be on their way.
  */
 export function discard(bytes: Uint8Array): void {
-  if (bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength)
-    transfer.call(bytes.buffer, 0)
+  if (!(bytes.buffer instanceof ArrayBuffer) || bytes.byteLength !== bytes.buffer.byteLength) return
+  noteMoved(bytes.byteLength)
+  transfer.call(bytes.buffer, 0)
 }
 
 type Transfer = (this: ArrayBuffer, newLength: number) => ArrayBuffer
