@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Programs } from './programs.ts'
 import type { Settings } from './settings.ts'
+import type { TouchedMemory } from './touch-memory.ts'
 
 /** What every part of a run shares. */
 export interface Bench {
@@ -10,6 +11,7 @@ export interface Bench {
   programs: Programs
   /** Removed at the end. */
   folder: string
+  memory: TouchedMemory
 }
 
 /** A new folder inside the run's. */

@@ -26,14 +26,13 @@ import type { Sample } from './sample.ts'
 import { fullRun, quickRun } from './settings.ts'
 import { summarize } from './statistics.ts'
 import { judge, type TargetResult } from './targets.ts'
-import { touchMemory } from './touch-memory.ts'
+import { TouchedMemory } from './touch-memory.ts'
 
 const startedAt = performance.now()
-const bench: Bench = {
-  settings: process.argv.includes('--quick') ? quickRun : fullRun,
-  programs: new Programs(),
-  folder: await mkdtemp(join(tmpdir(), 'peerstreamer-bench-')),
-}
+const settings = process.argv.includes('--quick') ? quickRun : fullRun
+const folder = await mkdtemp(join(tmpdir(), 'peerstreamer-bench-'))
+const memory = new TouchedMemory(folder, settings.touchMB * 1e6)
+const bench: Bench = { settings, programs: new Programs(), folder, memory }
 let isStopped = false
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
@@ -59,9 +58,8 @@ async function cleanUp(): Promise<void> {
 }
 
 async function run(): Promise<void> {
-  const { settings, folder } = bench
-  say('writing and deleting file data, as memory is slow the first time it is touched')
-  await touchMemory(folder, settings.touchMB)
+  say('touching free memory, which is slow the first time')
+  await memory.fill()
   say('publishing what is to be transferred')
   const material = await makeMaterial(bench)
   const source = await startSource(bench, material.videoDatabase)
@@ -73,6 +71,7 @@ async function run(): Promise<void> {
   for (let round = 0; round < settings.rounds; round++) {
     // Another one begins each round.
     for (const contender of [...present.slice(round % present.length), ...present.slice(0, round % present.length)]) {
+      await memory.fill()
       say(`round ${round + 1} of ${settings.rounds}: ${contender.name}`)
       samples.push(...(await contender.round()))
     }
@@ -133,7 +132,6 @@ async function keep(found: {
   figures: Figures
   results: TargetResult[]
 }): Promise<void> {
-  const { settings, folder } = bench
   const values = Object.entries(found.figures.toJSON())
   const report = {
     measuredAt: new Date().toISOString(),

@@ -24,6 +24,7 @@ export async function measureChildren(bench: Bench, videoDatabase: string, figur
 }
 
 async function stream(bench: Bench, videoDatabase: string, count: number, chunks: number) {
+  await bench.memory.fill()
   const source = await startSource(bench, videoDatabase)
   const relays: NodeProcess[] = []
   while (relays.length < count) {
