@@ -15,7 +15,7 @@ import { noteVerdicts, rounds, Viewer } from '../support/viewer.ts'
 const faultsMs = 30_000
 /** All is steady so long after the last fault (FAULTS.md), ms: then chunks come within `steadyGapMs`. */
 const steadyAfterMs = 15_000
-const steadyGapMs = 500
+const steadyGapMs = 1000
 const intervalMs = 20
 const shape = { count: 2700, sizeBytes: 96 * 1024 }
 
