@@ -6,7 +6,7 @@ import { TestPrograms } from '../support/programs.ts'
 import { run } from '../support/run.ts'
 
 /** Most memory that a program may have in RAM, bytes. */
-const most = 160e6
+const most = 128e6
 const sizeBytes = 3e9
 
 describe('a stream of 3 GB', function () {
@@ -17,7 +17,7 @@ describe('a stream of 3 GB', function () {
     await removeFolders()
   })
 
-  it('is published, relayed and streamed in less than 160 MB each', async () => {
+  it('is published, relayed and streamed in less than 128 MB each', async () => {
     const folder = await makeFolder()
     const path = join(folder, 'sparse.bin')
     const file = await open(path, 'w')
