@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm'
 /** Bytes of runs behind which V8 is told to collect. */
 const everyBytes = 512 * 1024 * 1024
 /** Both halves of V8's young generation: enough for what a node or a streamer makes between two collections of it. V8 would take 32 MiB. */
-const youngBytes = 8 * 1024 * 1024
+const youngBytes = 4 * 1024 * 1024
 
 const collect = findCollector()
 let moved = 0
