@@ -1,12 +1,12 @@
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { underFlag } from './flagged.ts'
 
 /** Bytes of runs behind which V8 is told to collect. */
 const everyBytes = 512 * 1024 * 1024
 /** Both halves of V8's young generation: enough for what a node or a streamer makes between two collections of it. V8 would take 32 MiB. */
 const youngBytes = 4 * 1024 * 1024
 
-const collect = findCollector()
+const collect = underFlag('expose-gc', 'gc') as () => void
 let moved = 0
 let isYoungHeld = false
 
@@ -28,12 +28,4 @@ function holdYoung(): void {
   if (young && young.space_size < youngBytes) return
   isYoungHeld = true
   setFlagsFromString('--semi-space-growth-factor=1')
-}
-
-function findCollector(): () => void {
-  // The flag counts for contexts made after it; nobody else gets the function.
-  setFlagsFromString('--expose-gc')
-  const found = runInNewContext('gc') as () => void
-  setFlagsFromString('--no-expose-gc')
-  return found
 }

@@ -1,9 +1,12 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { noteMoved } from './collect.ts'
+import { underFlag } from './flagged.ts'
 
-/** ArrayBuffer.prototype.transfer (ECMAScript 2024): moves the bytes elsewhere, and with a length of 0 nowhere. */
-const transfer = findTransfer()
+type Transfer = (this: ArrayBuffer, newLength: number) => ArrayBuffer
+
+/** ArrayBuffer.prototype.transfer (ECMAScript 2024; in Node 20 behind a flag): moves the bytes elsewhere, and with a length of 0 nowhere. */
+const transfer =
+  (ArrayBuffer.prototype as { transfer?: Transfer }).transfer ??
+  (underFlag('harmony-rab-gsab-transfer', 'ArrayBuffer.prototype.transfer') as Transfer)
 
 /**
  * Gives the memory of `bytes` back at once, if nothing else lies in it; they are empty afterwards. For large buffers whose end is
@@ -14,16 +17,4 @@ export function discard(bytes: Uint8Array): void {
   if (!(bytes.buffer instanceof ArrayBuffer) || bytes.byteLength !== bytes.buffer.byteLength) return
   noteMoved(bytes.byteLength)
   transfer.call(bytes.buffer, 0)
-}
-
-type Transfer = (this: ArrayBuffer, newLength: number) => ArrayBuffer
-
-function findTransfer(): Transfer {
-  const { transfer: own } = ArrayBuffer.prototype as { transfer?: Transfer }
-  if (own) return own
-  // Node 20 has it behind a flag, which counts for contexts made after it.
-  setFlagsFromString('--harmony-rab-gsab-transfer')
-  const found = runInNewContext('ArrayBuffer.prototype.transfer') as Transfer
-  setFlagsFromString('--no-harmony-rab-gsab-transfer')
-  return found
 }

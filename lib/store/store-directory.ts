@@ -131,8 +131,12 @@ export async function repairIndex(directory: string, log: Logger): Promise<void>
   log.warn(`repairing the index in ${location}`)
   const repairer = new URL(`index-repairer${extname(import.meta.url)}`, import.meta.url)
   const child = fork(fileURLToPath(repairer), [location], { stdio: 'ignore', timeout: repairMs })
-  const [code, signal] = (await once(child, 'close')) as [number | null, string | null]
-  if (code !== 0) log.warn(`that failed (${signal ?? `exit code ${code}`})`)
+  try {
+    const [code, signal] = (await once(child, 'close')) as [number | null, string | null]
+    if (code !== 0) log.warn(`that failed (${signal ?? `exit code ${code}`})`)
+  } catch (error) {
+    log.warn(`that could not be begun: ${String(error)}`)
+  }
 }
 
 /** The store begins empty. */
