@@ -1,5 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Bench } from '../bench.ts'
 import type { Contender } from '../contender.ts'
@@ -77,12 +75,4 @@ async function untilStored(relay: NodeProcess, chunks: number): Promise<void> {
 
 async function storedChunks(relay: NodeProcess): Promise<number> {
   return (await relay.stats()).store?.chunks ?? 0
-}
-
-function _mentions(folder: string, word: string): boolean {
-  return readdirSync(folder, { withFileTypes: true }).some((entry) => {
-    const path = join(folder, entry.name)
-    if (entry.isDirectory()) return _mentions(path, word)
-    return entry.name.endsWith('.js') && readFileSync(path, 'utf8').includes(word)
-  })
 }

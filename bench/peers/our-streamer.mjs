@@ -1,10 +1,12 @@
 // The streamer of lib/ as a process that waits for the word to begin, so that many begin at once, and that times each chunk.
 // A line in: {source, name, from, count}. A line out: when it began and ended, bytes, and the ms between chunks.
 import { createInterface } from 'node:readline'
+import { fitRuntime } from '../../dist/base/runtime.js'
 import { parseLink } from '../../dist/stream/links.js'
 import { openFileOutput } from '../../dist/streamer/output.js'
 import { streamTo } from '../../dist/streamer/stream.js'
 
+fitRuntime()
 const now = () => performance.timeOrigin + performance.now()
 
 async function take({ source, name, from, count }) {

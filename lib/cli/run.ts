@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
 import yargs, { type Argv, type CommandModule } from 'yargs'
 import { errorCodes, Failure, toFailure } from '../base/errors.ts'
+import { fitRuntime } from '../base/runtime.ts'
 import { type Command, opening } from './command.ts'
 import { withOptions } from './options.ts'
 
@@ -97,6 +98,7 @@ function base(program: string): Argv {
 }
 
 async function run(parser: Argv): Promise<void> {
+  fitRuntime()
   try {
     await parser.parseAsync()
   } catch (error) {
