@@ -17,8 +17,9 @@ export function pooled(sizeBytes: number): Buffer {
   const memory = free.get(capacity)?.pop()
   if (memory) freeBytes -= capacity
   const taken = memory ?? Buffer.allocUnsafeSlow(capacity).buffer
-  users.set(taken, 1)
-  return Buffer.from(taken, 0, sizeBytes)
+  const bytes = Buffer.from(taken, 0, sizeBytes)
+  users.set(bytes, 1)
+  return bytes
 }
 
 /** A copy of `bytes` with one user, in whose place it comes: `bytes` are empty afterwards. Small or very large ones stay as they are. */
@@ -31,20 +32,30 @@ export function intoPool(bytes: Uint8Array): Uint8Array {
 }
 
 export function retain(bytes: Uint8Array): void {
-  const count = users.get(bytes.buffer)
-  if (count !== undefined) users.set(bytes.buffer, count + 1)
+  const count = users.get(bytes)
+  if (count !== undefined) users.set(bytes, count + 1)
 }
 
 export function release(bytes: Uint8Array): void {
-  leave(bytes.buffer)
+  const count = users.get(bytes)
+  if (count === undefined || count === 0) return
+  users.set(bytes, count - 1)
+  if (count > 1) return
+  if (returning.size === 0) setImmediate(takeBack)
+  returning.add(bytes)
+}
+
+/** Whether somebody uses the bytes of `pooled`; when not, their memory may be another's by now. */
+export function isUsed(bytes: Uint8Array): boolean {
+  return (users.get(bytes) ?? 0) > 0
 }
 
 /** `release` for somebody who says so late or never, and must not hold the memory meanwhile. */
 export function releaseLater(bytes: Uint8Array): () => void {
-  const memory = new WeakRef(bytes.buffer)
+  const held = new WeakRef(bytes)
   return () => {
-    const left = memory.deref()
-    if (left) leave(left)
+    const left = held.deref()
+    if (left) release(left)
   }
 }
 
@@ -52,11 +63,12 @@ const granuleBytes = 128 * 1024
 /** Larger than a run, for chunks that are. */
 const mostBytes = 4 * 1024 * 1024
 
-const users = new WeakMap<ArrayBufferLike, number>()
+/** Of each buffer that was given out; its memory comes again as another buffer. */
+const users = new WeakMap<Uint8Array, number>()
 const free = new Map<number, ArrayBufferLike[]>()
 let freeBytes = 0
 /** Left by their last user in this turn of the event loop. */
-const returning = new Set<ArrayBufferLike>()
+const returning = new Set<Uint8Array>()
 
 function isPooled(sizeBytes: number): boolean {
   return sizeBytes >= granuleBytes / 2 && sizeBytes <= mostBytes
@@ -66,19 +78,11 @@ function capacityFor(sizeBytes: number): number {
   return Math.ceil(sizeBytes / granuleBytes) * granuleBytes
 }
 
-function leave(memory: ArrayBufferLike): void {
-  const count = users.get(memory)
-  if (count === undefined || count === 0) return
-  users.set(memory, count - 1)
-  if (count > 1) return
-  if (returning.size === 0) setImmediate(takeBack)
-  returning.add(memory)
-}
-
 function takeBack(): void {
-  for (const memory of returning) {
-    if (users.get(memory) !== 0) continue
-    users.delete(memory)
+  for (const bytes of returning) {
+    if (isUsed(bytes)) continue
+    users.delete(bytes)
+    const memory = bytes.buffer
     if (freeBytes + memory.byteLength > limits.pooledBytes) continue
     freeBytes += memory.byteLength
     const same = free.get(memory.byteLength)

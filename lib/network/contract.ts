@@ -170,7 +170,8 @@ export interface StreamRow {
 }
 
 export type GetReply =
-  | { status: 'data'; index: number; count: number; data: Uint8Array }
+  /** `windowBytes`: what a streamer may have asked for here and not yet received. */
+  | { status: 'data'; index: number; count: number; data: Uint8Array; windowBytes?: number | undefined }
   /** Ask one of these siblings, best first. */
   | { status: 'refer'; peers: string[] }
   /** Not yet here; ask again. */
@@ -240,7 +241,13 @@ export const replySchemas = {
   describe: signed,
   pages: v.array(signed),
   get: v.variant('status', [
-    v.object({ status: v.literal('data'), index: count, count, data: v.optional(bytes) }),
+    v.object({
+      status: v.literal('data'),
+      index: count,
+      count,
+      data: v.optional(bytes),
+      windowBytes: v.optional(count),
+    }),
     v.object({ status: v.literal('refer'), peers: v.array(address) }),
     v.object({ status: v.literal('later'), retryMs: count }),
     v.object({ status: v.literal('absent') }),

@@ -14,6 +14,7 @@ export interface Lease {
 export class Leases {
   readonly #byId = new Map<string, Lease>()
   readonly #leaseMs: number
+  #streamers = 0
 
   constructor(leaseMs: number) {
     this.#leaseMs = leaseMs
@@ -25,9 +26,10 @@ export class Leases {
     now: number,
   ): { lease: Lease; replaced: Lease[] } {
     const replaced = [...this.#byId.values()].filter((lease) => lease.name === child.name)
-    for (const lease of replaced) this.#byId.delete(lease.id)
+    for (const lease of replaced) this.end(lease.id)
     const lease = { id, ...child, until: now + this.#leaseMs }
     this.#byId.set(id, lease)
+    if (lease.address === undefined) this.#streamers++
     return { lease, replaced }
   }
 
@@ -42,18 +44,24 @@ export class Leases {
   end(id: string): Lease | undefined {
     const lease = this.#byId.get(id)
     this.#byId.delete(id)
+    if (lease && lease.address === undefined) this.#streamers--
     return lease
   }
 
   /** Takes out and returns the leases that ran out. */
   expire(now: number): Lease[] {
     const ended = [...this.#byId.values()].filter((lease) => lease.until <= now)
-    for (const lease of ended) this.#byId.delete(lease.id)
+    for (const lease of ended) this.end(lease.id)
     return ended
   }
 
   list(): Lease[] {
     return [...this.#byId.values()]
+  }
+
+  /** Children that pass nothing on. */
+  get streamers(): number {
+    return this.#streamers
   }
 
   get size(): number {

@@ -1,6 +1,7 @@
 import type * as v from 'valibot'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { Failure, isFailure } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
 import { type Address, addressOf, splitAddress } from '../stream/address.ts'
 import type { Signed } from '../stream/signed.ts'
 import type { PublicKey } from '../stream/signing.ts'
@@ -49,6 +50,8 @@ const refusedPauseMs = 500
 export class Peer {
   readonly address: Address
   readonly pace = new Pace()
+  /** What it granted a streamer with its last data, bytes; nothing before. */
+  windowBytes = 0
   /** It was late or silent: siblings are asked in its place until then, by the monotonic clock, ms. */
   avoidUntil = 0
   #lateInARow = 0
@@ -95,6 +98,7 @@ export class Peer {
     if (value.status !== 'data') return value
     const data = value.data ?? joined(reply.payload)
     if (!data) throw new Failure('bad-format', `${this.address} promised chunk ${index} of ${name} and sent no bytes`)
+    this.windowBytes = value.windowBytes ?? limits.windowBytes
     return { ...value, data }
   }
 

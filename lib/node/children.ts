@@ -106,6 +106,12 @@ export class Children implements Closeable {
     throw new Failure('lease-lost', 'the lease is not known: it ran out or this node was restarted; register again')
   }
 
+  /** What each streamer may have asked for here and not yet received, bytes: many must not fill the memory. */
+  get streamerWindowBytes(): number {
+    const share = Math.floor(limits.streamersWindowBytes / Math.max(1, this.#leases.streamers))
+    return Math.min(limits.windowBytes, Math.max(limits.runBytes, share))
+  }
+
   leave(id: string): void {
     this.#leases.end(id)
     this.directory.leave(id)

@@ -113,7 +113,7 @@ export class Service {
   }
 
   async #get([name, index, options]: Arguments<'get'>, context: CallContext): Promise<GetReply | WithPayload> {
-    const { provider, traffic, clock } = this.#options
+    const { provider, traffic, clock, children } = this.#options
     const stream = await this.#stream(name, options.epoch)
     if (index >= stream.descriptor.chunkCount) return { status: 'end', chunkCount: stream.descriptor.chunkCount }
     const deadline = new Deadline(clock, options.waitMs, `getting chunk ${index} of ${name}`, context.signal)
@@ -134,7 +134,8 @@ export class Service {
       const count = Math.min(options.count, run.first + run.count - index)
       const data = count === run.count ? bytes : sliceOf(page, run, index, count, bytes)
       traffic.sent(data.length, count)
-      return new WithPayload({ status: 'data', index, count }, [data], { onRead: releaseLater(bytes) })
+      const windowBytes = children.streamerWindowBytes
+      return new WithPayload({ status: 'data', index, count, windowBytes }, [data], { onRead: releaseLater(bytes) })
     } catch (error) {
       if (isFailure(error, 'timeout')) return { status: 'later', retryMs: 500 }
       throw error

@@ -121,7 +121,11 @@ async function startRelay(options: NodeOptions, lifecycle: Lifecycle): Promise<R
   const holdings = new Holdings(store, clock, (stream) => streams.nameOf(stream))
   const shelf = new RelayShelf(store, cache, holdings, lifecycle, clock)
   const fetcher = new Fetcher({ uplink, peers, traffic, clock, chance, log })
-  const prefetcher = new Prefetcher({ fetcher, uplink, peers, clock, shelf, windowBytes: limits.windowBytes })
+  const prefetcher = new Prefetcher({
+    ...{ fetcher, uplink, peers, clock, shelf },
+    windowBytes: limits.windowBytes,
+    inFlightBytes: () => limits.windowBytes,
+  })
   lifecycle.onClose(() => {
     holdings.close()
     prefetcher.close()

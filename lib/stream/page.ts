@@ -63,7 +63,7 @@ export class Page {
     this.#starts = columns.starts
     this.#times = columns.times
     this.#nonces = columns.nonces
-    this.runStarts = cutRuns(columns.sizes, limits.runBytes)
+    this.runStarts = cutRuns(columns.sizes, limits.runBytes, columns.first === 0 ? limits.firstRunBytes : undefined)
   }
 
   /** Signs records as a page. */

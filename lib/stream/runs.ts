@@ -1,6 +1,6 @@
 /**
  * A run is what moves at once: consecutive chunks of one page, together at most `limits.runBytes`, or one chunk that
- * is larger. Where runs begin follows from the page alone, so every node cuts a stream alike: requests,
+ * is larger. At the start of a stream they are shorter. Where runs begin follows from the page alone, so every node cuts a stream alike: requests,
  * cache entries, store writes and referrals all speak of the same runs, and 5 kB chunks cost what 1 MiB chunks cost.
  */
 export interface Run {
@@ -9,13 +9,15 @@ export interface Run {
   count: number
 }
 
-/** Positions in the page where runs begin, in order. */
-export function cutRuns(sizes: ArrayLike<number>, runBytes: number): Uint32Array {
+/** Positions in the page where runs begin, in order. The first has at most `firstBytes`, and each one twice as many as that before it. */
+export function cutRuns(sizes: ArrayLike<number>, runBytes: number, firstBytes = runBytes): Uint32Array {
   const starts: number[] = []
   let bytes = 0
+  let mostBytes = firstBytes
   for (let at = 0; at < sizes.length; at++) {
     const size = sizes[at] ?? 0
-    if (at === 0 || bytes + size > runBytes) {
+    if (at === 0 || bytes + size > mostBytes) {
+      if (at > 0) mostBytes = Math.min(runBytes, mostBytes * 2)
       starts.push(at)
       bytes = 0
     }

@@ -6,6 +6,7 @@ import { Failure, isFailure } from '../base/errors.ts'
 import { Lifecycle } from '../base/lifecycle.ts'
 import { limits } from '../base/limits.ts'
 import { type Logger, silentLogger } from '../base/log.ts'
+import type { Peer } from '../network/peer.ts'
 import { Peers } from '../network/peers.ts'
 import { Traffic } from '../network/traffic.ts'
 import { Uplink } from '../network/uplink.ts'
@@ -99,7 +100,7 @@ class Streamer {
   readonly #uplink: Uplink
   readonly #streams: RemoteStreams
   readonly #prefetcher: Prefetcher
-  readonly #cache = new RunCache(limits.streamerWindowBytes * 2)
+  readonly #cache = new RunCache(limits.windowBytes * 2)
   readonly #traffic = new Traffic()
   #chunks = 0
   #bytes = 0
@@ -123,7 +124,8 @@ class Streamer {
       uplink: this.#uplink,
       peers,
       clock,
-      windowBytes: limits.streamerWindowBytes,
+      windowBytes: limits.windowBytes,
+      inFlightBytes: (address) => granted(peers.at(address)),
       shelf: {
         has: (stream, run) => this.#cache.has(runKey(stream, run.first)),
         adopt: (bytes) => bytes,
@@ -314,4 +316,9 @@ class Streamer {
       }
     }
   }
+}
+
+/** The window that a master grants, within what is sensible; one run before it has said. */
+function granted({ windowBytes }: Peer): number {
+  return Math.min(limits.windowBytes, Math.max(limits.runBytes, windowBytes))
 }

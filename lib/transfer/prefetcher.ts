@@ -27,6 +27,8 @@ export interface PrefetcherOptions {
   shelf: Shelf
   /** Bytes fetched ahead of all readers together. */
   windowBytes: number
+  /** Bytes asked from one peer and not yet here, at most; at present. */
+  inFlightBytes(address: Address): number
 }
 
 /** A reader that asked for nothing for this long is gone, ms. */
@@ -61,23 +63,30 @@ export class Prefetcher {
     return abortable(entry.fetched, signal)
   }
 
-  /** Moves the window of `reader` to begin after `run`. */
+  /** Moves the window of `reader` to begin behind `run`. */
   follow(reader: string, stream: KnownStream, page: Page, run: Run): void {
     const now = this.#options.clock.now()
     let state = this.#readers.get(reader)
-    const offset = page.offsetOf(run.first)
-    if (!state || this.#jumped(state, page, offset)) {
+    const end = page.offsetOf(run.first) + page.bytesOf(run.first, run.count)
+    if (!state || this.#jumped(state, page, run)) {
       if (state) state.isLeft = true
-      const [aheadTo, cursor] = [offset + page.bytesOf(run.first, run.count), run.first + run.count]
-      state = { stream, offset, aheadTo, cursor, seenAt: now, busy: false, isLeft: false }
+      state = {
+        stream,
+        readTo: end,
+        aheadTo: end,
+        cursor: run.first + run.count,
+        seenAt: now,
+        busy: false,
+        isLeft: false,
+      }
       this.#readers.set(reader, state)
       this.#forgetIdle(now)
     }
     // Requests of one reader overlap and may arrive out of order.
-    state.offset = Math.max(state.offset, offset)
+    state.readTo = Math.max(state.readTo, end)
     state.seenAt = now
     // Half a window at a time: one query then serves many runs.
-    if (!state.busy && state.aheadTo - offset <= this.#windowBytes() / 2) void this.#advance(reader, state)
+    if (!state.busy && state.aheadTo - end <= this.#windowBytes() / 2) void this.#advance(reader, state)
   }
 
   /** The run if it is being fetched, or begins to be within the grace time; for siblings, who may not cause a fetch. */
@@ -100,7 +109,7 @@ export class Prefetcher {
     reader.busy = true
     try {
       const { stream } = reader
-      const limit = reader.offset + this.#windowBytes()
+      const limit = reader.readTo + this.#windowBytes()
       while (!this.#closed && this.#readers.get(name) === reader) {
         if (reader.aheadTo >= limit || reader.cursor >= stream.descriptor.chunkCount) return
         const page = await stream.page(reader.cursor)
@@ -187,9 +196,10 @@ export class Prefetcher {
     }
   }
 
-  #jumped(reader: Reader, page: Page, offset: number): boolean {
+  #jumped(reader: Reader, page: Page, run: Run): boolean {
     if (reader.stream.descriptor.stream !== page.stream) return true
-    return offset > reader.aheadTo || offset < reader.offset - this.#options.windowBytes
+    const offset = page.offsetOf(run.first)
+    return offset > Math.max(reader.readTo, reader.aheadTo) || offset < reader.readTo - this.#options.windowBytes * 2
   }
 
   #begun(key: string, signal: AbortSignal): Promise<void> {
@@ -225,7 +235,7 @@ export class Prefetcher {
   #slotsOf(address: Address): Slots {
     let slots = this.#slots.get(address)
     if (!slots) {
-      slots = new Slots(this.#options.windowBytes)
+      slots = new Slots(() => this.#options.inFlightBytes(address))
       this.#slots.set(address, slots)
     }
     return slots
@@ -243,8 +253,8 @@ interface UnderWay {
 
 interface Reader {
   stream: KnownStream
-  /** Offset in the media file of the run asked for last. */
-  offset: number
+  /** Offset in the media file where the run ends that was asked for last. */
+  readTo: number
   /** Offset up to which runs were planned. */
   aheadTo: number
   /** Index of the next chunk to plan. */
@@ -258,11 +268,11 @@ interface Reader {
 
 /** Bytes asked from one peer and not yet here: no more than it may send without queueing. */
 class Slots {
-  readonly #capacity: number
+  readonly #capacity: () => number
   readonly #waiting: { bytes: number; go: () => void }[] = []
   #taken = 0
 
-  constructor(capacity: number) {
+  constructor(capacity: () => number) {
     this.#capacity = capacity
   }
 
@@ -284,7 +294,7 @@ class Slots {
   }
 
   #fits(bytes: number): boolean {
-    return this.#taken === 0 || this.#taken + bytes <= this.#capacity
+    return this.#taken === 0 || this.#taken + bytes <= this.#capacity()
   }
 }
 

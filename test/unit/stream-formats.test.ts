@@ -8,7 +8,7 @@ import { formatLink, parseLink } from '../../lib/stream/links.ts'
 import { nameFrom, parseName } from '../../lib/stream/names.ts'
 import { Page } from '../../lib/stream/page.ts'
 import { type ChunkRecord, chunkStart } from '../../lib/stream/records.ts'
-import { runAt } from '../../lib/stream/runs.ts'
+import { cutRuns, runAt } from '../../lib/stream/runs.ts'
 import { seal } from '../../lib/stream/signed.ts'
 import { Signer } from '../../lib/stream/signing.ts'
 import { makePage } from '../support/pages.ts'
@@ -174,18 +174,26 @@ describe('a descriptor', () => {
 })
 
 describe('runs', () => {
-  it('cut a page of small chunks into pieces of at most 1 MiB, the same from every chunk of it', () => {
+  it('cut a page of small chunks into pieces of at most 2 MiB, the same from every chunk of it', () => {
     const { page } = makePage(1024, 5 * 1024)
     const run = runAt(page, 300)
-    expect(page.bytesOf(run.first, run.count)).to.be.at.most(1024 * 1024)
+    expect(page.bytesOf(run.first, run.count)).to.be.at.most(2 * 1024 * 1024)
     expect(run.first).to.be.at.most(300)
     expect(run.first + run.count).to.be.above(300)
     expect(runAt(page, run.first)).to.deep.equal(run)
     expect(runAt(page, run.first + run.count - 1)).to.deep.equal(run)
   })
 
+  it('are short at the start of a stream, and no longer than they were behind it', () => {
+    const kB = Array.from({ length: 20 }, () => 100)
+    expect([...cutRuns(kB, 800, 200)], 'of 2, 4, 8 chunks, and of 8 from there on').to.deep.equal([0, 2, 6, 14])
+    expect([...cutRuns(kB, 800)]).to.deep.equal([0, 8, 16])
+    const { page } = makePage(1024, 5 * 1024)
+    expect(page.bytesOf(0, runAt(page, 0).count)).to.be.at.most(256 * 1024)
+  })
+
   it('hold one chunk each when chunks are large', () => {
-    const { page } = makePage(3, 1024 * 1024)
+    const { page } = makePage(3, 2 * 1024 * 1024)
     expect([0, 1, 2].map((index) => runAt(page, index).count)).to.deep.equal([1, 1, 1])
   })
 })
