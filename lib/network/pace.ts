@@ -1,14 +1,26 @@
-/** How long one peer takes for a run: smoothed time and deviation as TCP estimates its round trip (RFC 6298). */
+import { limits } from '../base/limits.ts'
+
+/** What is on its way from one peer should be here within this time: more only waits in queues, ms. */
+const inFlightMs = 500
+
+/** How long one peer takes for a run: smoothed time and deviation as TCP estimates its round trip (RFC 6298); and at what rate runs come. */
 export class Pace {
   #smoothedMs: number | undefined
   #deviationMs = 0
+  #bytesPerMs = 0
+  #lastAt = Number.NEGATIVE_INFINITY
 
   /** Before anything was measured a peer gets this long, ms. */
   static readonly unknownMs = 2500
   /** Never call a peer late before this, ms: timers and garbage collection alone may take as long. */
   static readonly leastMs = 800
 
-  record(tookMs: number): void {
+  /** A run came, `now` by the monotonic clock, `tookMs` after it was asked for. */
+  record(tookMs: number, bytes: number, now: number): void {
+    // Runs that were asked for together come one after another.
+    const rate = bytes / Math.max(0.01, Math.min(tookMs, now - this.#lastAt))
+    this.#lastAt = now
+    this.#bytesPerMs += (rate - this.#bytesPerMs) / (this.#smoothedMs === undefined ? 1 : 4)
     if (this.#smoothedMs === undefined) {
       this.#smoothedMs = tookMs
       this.#deviationMs = tookMs / 2
@@ -22,5 +34,15 @@ export class Pace {
   get lateAfterMs(): number {
     if (this.#smoothedMs === undefined) return Pace.unknownMs
     return Math.max(Pace.leastMs, this.#smoothedMs + 4 * this.#deviationMs)
+  }
+
+  /** Past this many ms without a run, or anything else, the connection that it should come on is dead. */
+  get silentMs(): number {
+    return this.#bytesPerMs === 0 ? 10_000 : Math.max(2000, (3 * limits.runBytes) / this.#bytesPerMs)
+  }
+
+  /** Bytes that may be asked for and not yet received: what comes in half a second, a run at least, `limits.windowBytes` at most. */
+  get inFlightBytes(): number {
+    return Math.min(limits.windowBytes, Math.max(limits.runBytes, this.#bytesPerMs * inFlightMs))
   }
 }

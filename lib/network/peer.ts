@@ -46,7 +46,10 @@ const avoidMs = { first: 5000, most: 60_000 }
 /** A node that refused this one is asked again after this, ms. */
 const refusedPauseMs = 500
 
-/** A typed client of one node, and what this node learnt of it: pace and trust. */
+/** Chunks, and everything else: on a slow line a question that waits behind chunks would make a living node look dead. */
+type Lane = 'chunks' | 'control'
+
+/** A typed client of one node, with a connection for each lane that is used, and what this node learnt of it: pace and trust. */
 export class Peer {
   readonly address: Address
   readonly pace = new Pace()
@@ -59,12 +62,15 @@ export class Peer {
   readonly badAt: number[] = []
   readonly #clock: Clock
   readonly #curve: ClientCurve | undefined
-  #rpc: RpcClient
+  readonly #lanes = new Map<Lane, RpcClient>()
+  /** When the lane of chunks was given up last, by the monotonic clock, ms. */
+  #chunksAnewAt = 0
+  #closed = false
   /** The last connection was refused, and when. ZeroMQ gives such a one up for good. */
   #refusal: { failure: Failure; at: number } | undefined
   readonly #past = { sent: 0, received: 0 }
   readonly #onDisconnect: (() => void)[] = []
-  readonly #calls = new Set<AbortController>()
+  readonly #calls = new Map<AbortController, { lane: Lane; askedAt: number }>()
   readonly #onRefused: ((failure: Failure) => void)[] = []
   #unkeyed: Failure | undefined
 
@@ -76,7 +82,6 @@ export class Peer {
     // Without keys of its own a viewer shows fresh ones: they hide what is sent, and say nothing of who it is.
     this.#curve = key && { keys: keys ?? newKeyPair(), serverKey: key }
     if (keys && !key) this.#unkeyed = unkeyed(address)
-    this.#rpc = this.#connect()
   }
 
   async list(options?: CallOptions): Promise<StreamRow[]> {
@@ -174,10 +179,12 @@ export class Peer {
     return (await this.#call('stats', [], options)).value as NodeStats
   }
 
-  /** Whether the node's event loop answers within `withinMs`; when not, its calls end and its connection is made anew. */
+  /** Whether the node's event loop answers within `withinMs`; when not, its calls end and its connections are made anew. */
   async ping(withinMs: number): Promise<boolean> {
     try {
-      await this.#rpc.call('ping', [], { timeoutMs: withinMs })
+      const looking = this.#lookAtChunks(withinMs)
+      await this.#lane('control').call('ping', [], { timeoutMs: withinMs })
+      await looking
       return true
     } catch (error) {
       // Who cannot agree with this node on keys is of no use to it.
@@ -186,7 +193,7 @@ export class Peer {
       if (!isFailure(error, 'timeout', 'unreachable', 'closed')) return true
       // A connection that lost the beginnings of its frames, or that TCP tries ever more seldom, does not heal by itself.
       this.abandon()
-      this.#rpc.reconnect()
+      for (const rpc of this.#lanes.values()) rpc.reconnect()
       return false
     }
   }
@@ -214,9 +221,9 @@ export class Peer {
     this.avoidUntil = now + Math.min(avoidMs.most, avoidMs.first * 2 ** this.#lateInARow++)
   }
 
-  /** Notes that it answered in time. */
-  answered(tookMs: number): void {
-    this.pace.record(tookMs)
+  /** Notes that it gave so many bytes in time. */
+  answered(tookMs: number, bytes: number): void {
+    this.pace.record(tookMs, bytes, this.#clock.now())
     this.#lateInARow = 0
   }
 
@@ -227,30 +234,74 @@ export class Peer {
   }
 
   get traffic(): { sent: number; received: number } {
-    return { sent: this.#past.sent + this.#rpc.bytesSent, received: this.#past.received + this.#rpc.bytesReceived }
+    const sum = { ...this.#past }
+    for (const { bytesSent, bytesReceived } of this.#lanes.values()) {
+      sum.sent += bytesSent
+      sum.received += bytesReceived
+    }
+    return sum
   }
 
-  close(): Promise<void> {
+  /** Connects for chunks beforehand, so that the first of them does not wait for it. */
+  openForChunks(): void {
+    this.#lane('chunks')
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
     this.abandon()
-    return this.#rpc.close()
+    await Promise.all([...this.#lanes.values()].map((rpc) => rpc.close()))
   }
 
   // Not AbortSignal.any: on Node 20 it keeps every combined signal for as long as its sources live.
   async #call(method: string, args: unknown[], options: CallOptions = {}): Promise<Reply> {
     if (this.#unkeyed) throw this.#unkeyed
     if (this.#refusal) this.#connectAnew(this.#refusal)
+    const lane = method === 'get' ? 'chunks' : 'control'
+    const rpc = this.#lane(lane)
+    const askedAt = this.#clock.now()
     const call = new AbortController()
     const parent = options.signal
     const onParentAbort = () => call.abort(parent?.reason)
     if (parent?.aborted) onParentAbort()
     else parent?.addEventListener('abort', onParentAbort, { once: true })
-    this.#calls.add(call)
+    this.#calls.set(call, { lane, askedAt })
     try {
-      return await this.#rpc.call(method, args, { ...options, signal: call.signal })
+      return await rpc.call(method, args, { ...options, signal: call.signal })
+    } catch (error) {
+      const isSilent = Math.max(rpc.heardAt, this.#chunksAnewAt) < askedAt
+      if (lane === 'chunks' && isSilent && isFailure(error, 'timeout')) this.#chunksAnew(rpc)
+      throw error
     } finally {
       this.#calls.delete(call)
       parent?.removeEventListener('abort', onParentAbort)
     }
+  }
+
+  /** A living node does not show that the connection for chunks lives, too: that is given up when nothing comes on it, no answer either, for longer than a run takes. */
+  async #lookAtChunks(withinMs: number): Promise<void> {
+    const rpc = this.#lanes.get('chunks')
+    const [oldest] = [...this.#calls.values()].filter(({ lane }) => lane === 'chunks')
+    if (!rpc || !oldest) return
+    const answers = rpc.call('ping', [], { timeoutMs: withinMs })
+    if (await answers.then(() => true).catch((error) => !isFailure(error, 'timeout', 'unreachable'))) return
+    const silentMs = this.#clock.now() - Math.max(oldest.askedAt, rpc.heardAt, this.#chunksAnewAt)
+    if (silentMs > this.pace.silentMs) this.#chunksAnew(rpc)
+  }
+
+  #chunksAnew(rpc: RpcClient): void {
+    this.#chunksAnewAt = this.#clock.now()
+    this.#endCalls(new Failure('unreachable', `the connection for chunks to ${this.address} is dead`), 'chunks')
+    rpc.reconnect()
+  }
+
+  #lane(lane: Lane): RpcClient {
+    const known = this.#lanes.get(lane)
+    if (known) return known
+    if (this.#closed) throw new Failure('closed', `the connection to ${this.address} is closed`)
+    const rpc = this.#connect()
+    this.#lanes.set(lane, rpc)
+    return rpc
   }
 
   #connect(): RpcClient {
@@ -260,7 +311,8 @@ export class Peer {
       for (const listener of this.#onDisconnect) listener()
     })
     rpc.onRefused((why) => {
-      if (rpc === this.#rpc) this.#refused(refusal(this.address, why, this.#curve?.keys.publicKey))
+      if ([...this.#lanes.values()].includes(rpc))
+        this.#refused(refusal(this.address, why, this.#curve?.keys.publicKey))
     })
     return rpc
   }
@@ -268,12 +320,11 @@ export class Peer {
   /** The other side may have changed its mind; it is asked again, but not all the time. Throws the refusal meanwhile. */
   #connectAnew({ failure, at }: { failure: Failure; at: number }): void {
     if (this.#clock.now() - at < refusedPauseMs) throw failure
-    const old = this.#rpc
-    this.#past.sent += old.bytesSent
-    this.#past.received += old.bytesReceived
+    const { sent, received } = this.traffic
+    Object.assign(this.#past, { sent, received })
     this.#refusal = undefined
-    this.#rpc = this.#connect()
-    void old.close()
+    for (const old of this.#lanes.values()) void old.close()
+    this.#lanes.clear()
   }
 
   #refused(failure: Failure): void {
@@ -282,8 +333,8 @@ export class Peer {
     for (const listener of this.#onRefused) listener(failure)
   }
 
-  #endCalls(reason: Failure): void {
-    for (const call of [...this.#calls]) call.abort(reason)
+  #endCalls(reason: Failure, only?: Lane): void {
+    for (const [call, { lane }] of [...this.#calls]) if (only === undefined || only === lane) call.abort(reason)
   }
 
   #checked<S extends v.GenericSchema>(schema: S, reply: Reply): v.InferOutput<S> {

@@ -196,6 +196,7 @@ export class Uplink implements Closeable {
         { timeoutMs: registerMs },
       )
       this.#current = { address, lease: reply.lease, leaseMs: reply.leaseMs }
+      this.#peer(address).openForChunks()
       this.#renewAt = clock.now() + reply.leaseMs / 3
       this.#trials.delete(address)
       this.#refusal = undefined

@@ -124,7 +124,7 @@ async function startRelay(options: NodeOptions, lifecycle: Lifecycle): Promise<R
   const prefetcher = new Prefetcher({
     ...{ fetcher, uplink, peers, clock, shelf },
     windowBytes: limits.windowBytes,
-    inFlightBytes: () => limits.windowBytes,
+    inFlightBytes: (address) => peers.at(address).pace.inFlightBytes,
   })
   lifecycle.onClose(() => {
     holdings.close()

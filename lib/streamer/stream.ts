@@ -125,7 +125,7 @@ class Streamer {
       peers,
       clock,
       windowBytes: limits.windowBytes,
-      inFlightBytes: (address) => granted(peers.at(address)),
+      inFlightBytes: (address) => mayBeInFlight(peers.at(address)),
       shelf: {
         has: (stream, run) => this.#cache.has(runKey(stream, run.first)),
         adopt: (bytes) => bytes,
@@ -318,7 +318,7 @@ class Streamer {
   }
 }
 
-/** The window that a master grants, within what is sensible; one run before it has said. */
-function granted({ windowBytes }: Peer): number {
-  return Math.min(limits.windowBytes, Math.max(limits.runBytes, windowBytes))
+/** What comes soon, and no more than the node grants: one run before it has said. */
+function mayBeInFlight({ pace, windowBytes }: Peer): number {
+  return Math.min(pace.inFlightBytes, Math.max(limits.runBytes, windowBytes))
 }

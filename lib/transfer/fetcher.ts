@@ -155,12 +155,19 @@ export class Fetcher {
       lease: candidate.address === uplink.current && uplink.shares ? uplink.lease : undefined,
     }
     // A master that is late is looked at, whether or not another is asked in its place.
-    const cancelSuspicion = clock.after(candidate.lateAfterMs, () => void uplink.suspect(candidate.address))
+    let cancelSuspicion = () => {}
+    const suspectLater = () => {
+      cancelSuspicion = clock.after(candidate.lateAfterMs, () => {
+        void uplink.suspect(candidate.address)
+        suspectLater()
+      })
+    }
+    suspectLater()
     try {
       const reply = await peer.get(name, run.first, asked, { signal, timeoutMs: waitMs + 2000 })
       if (reply.status !== 'data') return undefined
       if (reply.index === run.first && page.firstWrong(run.first, run.count, reply.data) === -1) {
-        peer.answered(clock.now() - startedAt)
+        peer.answered(clock.now() - startedAt, reply.data.length)
         return reply.data
       }
       traffic.badChunks++

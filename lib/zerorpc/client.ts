@@ -60,6 +60,8 @@ export class RpcClient {
   readonly #who: [Uint8Array, Uint8Array] | undefined
   bytesSent = 0
   bytesReceived = 0
+  /** When anything came last, by the monotonic clock, ms. */
+  heardAt = 0
 
   constructor(endpoint: string, options: RpcOptions & { curve?: ClientCurve | undefined } = {}) {
     const { curve } = options
@@ -279,6 +281,7 @@ export class RpcClient {
       for await (const frames of this.#socket) {
         const bytes = bytesOf(frames)
         this.bytesReceived += bytes
+        this.heardAt = this.#clock.now()
         this.#take(frames)
         const pause = breather.breathe(bytes)
         if (pause) await pause
@@ -304,7 +307,7 @@ export class RpcClient {
     if (payload.length > 0 && this.#got.length < mostGot) this.#got.push(responseTo)
     const channel = this.#channels.get(idKey(responseTo))
     if (!channel) return
-    channel.heardAt = this.#clock.now()
+    channel.heardAt = this.heardAt
     if (event.name.startsWith('_zpc_')) return
     channel.listener.onEvent(event, payload)
   }

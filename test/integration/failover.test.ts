@@ -105,7 +105,11 @@ describe('a relay that loses its master', () => {
     })
     expect(killed).to.have.length(0)
     expect(output.sha256).to.equal(film.sha256)
-    expect(leaf.stats().master).to.equal(source.address)
+    await until(
+      'the source as master',
+      () => leaf.stats().master,
+      (master) => master === source.address,
+    )
   })
 
   it('serves what it holds to newcomers when no master answers, and lists it', async () => {
