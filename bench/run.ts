@@ -71,7 +71,6 @@ async function run(): Promise<void> {
   for (let round = 0; round < settings.rounds; round++) {
     // Another one begins each round.
     for (const contender of [...present.slice(round % present.length), ...present.slice(0, round % present.length)]) {
-      await memory.fill()
       say(`round ${round + 1} of ${settings.rounds}: ${contender.name}`)
       samples.push(...(await contender.round()))
     }

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Bench } from './bench.ts'
 import { type Cost, readCost } from './process-cost.ts'
 import { percentile } from './statistics.ts'
 
@@ -61,14 +62,19 @@ const settleMs = 300
 /** Until a relay has stored what came; by default a little while. */
 const settle = () => pause(settleMs)
 
-/** Lets all clients begin at once and measures until the last has all. CPU counts from that moment: starting a process is no part of it. */
+/**
+ * Lets all clients begin at once and measures until the last has all. CPU counts from that moment: starting a process is no part of it,
+ * nor is touching the memory that is free by then.
+ */
 export async function measure(
+  { memory }: Bench,
   head: Pick<Sample, 'contender' | 'temperature'>,
   servers: Server[],
   clients: Client[],
   bytesEach: number,
   settled: () => Promise<unknown> = settle,
 ): Promise<Sample> {
+  await memory.fill()
   const roles = groupByRole([...servers, ...clients.map((client) => ({ ...client, pids: client.pids() }))])
   const before = new Map([...roles].map(([role, { pids }]) => [role, readCost(pids)]))
   const taken = await Promise.all(clients.map((client) => client.go()))

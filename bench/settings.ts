@@ -15,7 +15,7 @@ export interface Settings {
   touchMB: number
   /** MB of the streams that peak memory is compared on. */
   memory: { long: number; short: number; repeats: number }
-  /** MiB that each child takes, and how many children. */
+  /** MiB that each child takes, and how many children. What a process spends once, and the memory that it takes for the first time, should not be most of it. */
   children: { few: number; many: number; mib: number; repeats: number }
   /** Streams whose first chunk is timed. */
   firstChunks: number
@@ -24,14 +24,14 @@ export interface Settings {
 export const fullRun: Settings = {
   isQuick: false,
   rounds: 5,
-  repeats: 9,
+  repeats: 15,
   alone: 1024,
   together: 384,
   slow: 192,
   limitSeconds: 3,
   touchMB: 1_000_000,
   memory: { long: 4000, short: 500, repeats: 2 },
-  children: { few: 4, many: 32, mib: 64, repeats: 3 },
+  children: { few: 4, many: 32, mib: 192, repeats: 3 },
   firstChunks: 15,
 }
 

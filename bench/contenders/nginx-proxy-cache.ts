@@ -22,7 +22,7 @@ export function nginxProxyCache(bench: Bench, chunkFolder: string): Contender {
     const samples: Sample[] = []
     for (const temperature of ['cold', 'warm'] as const) {
       const clients = await Promise.all(Array.from({ length: count }, () => curlClient(bench, relay.port, chunks)))
-      samples.push(await measure({ contender: proxyCacheName, temperature }, servers, clients, chunks * mib))
+      samples.push(await measure(bench, { contender: proxyCacheName, temperature }, servers, clients, chunks * mib))
       await Promise.all(clients.map((client) => client.stop()))
     }
     await relay.program.stop()

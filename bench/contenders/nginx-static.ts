@@ -15,6 +15,7 @@ export function nginxStatic(bench: Bench, chunkFolder: string): Contender {
     const { port, pids } = server
     const clients = await Promise.all(Array.from({ length: count }, () => curlClient(bench, port, chunks)))
     const sample = await measure(
+      bench,
       { contender: name, temperature: 'warm' },
       [{ role: 'server', pids }],
       clients,

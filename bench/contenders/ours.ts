@@ -55,7 +55,7 @@ async function coldAndWarm(
     const job = { source: relay.address, name: streams.mib(chunks) }
     const clients = streamers.map((streamer) => streamer.client(job))
     const stored = () => untilStored(relay, chunks)
-    const sample = await measure({ contender, temperature }, servers, clients, chunks * mib, stored)
+    const sample = await measure(bench, { contender, temperature }, servers, clients, chunks * mib, stored)
     samples.push({ ...sample, storedShare: (await storedChunks(relay)) / chunks })
     await stopStreamers(streamers)
   }

@@ -29,7 +29,7 @@ export function webtorrent(bench: Bench, file: string): Contender {
       const leecher = await jobClient(bench, 'WebTorrent leecher', [program, 'leecher'], job)
       const servers = [{ role: 'source', pids: [seeder.process.pid] }]
       const head = { contender: webtorrentName, temperature: 'cold' } as const
-      const sample = await measure(head, servers, [leecher], bench.settings.slow * mib)
+      const sample = await measure(bench, head, servers, [leecher], bench.settings.slow * mib)
       await leecher.stop()
       await rm(folder, { recursive: true, force: true })
       return [sample]

@@ -34,7 +34,7 @@ export function zerorpcChain(bench: Bench, media: string): Contender {
       const clients = await Promise.all(
         Array.from({ length: count }, () => jobClient(bench, 'zerorpc client', [file, 'client'], job)),
       )
-      samples.push(await measure({ contender: zerorpcName, temperature }, servers, clients, chunks * mib))
+      samples.push(await measure(bench, { contender: zerorpcName, temperature }, servers, clients, chunks * mib))
       await Promise.all(clients.map((client) => client.stop()))
     }
     await relay.process.stop()

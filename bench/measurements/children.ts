@@ -24,7 +24,6 @@ export async function measureChildren(bench: Bench, videoDatabase: string, figur
 }
 
 async function stream(bench: Bench, videoDatabase: string, count: number, chunks: number) {
-  await bench.memory.fill()
   const source = await startSource(bench, videoDatabase)
   const relays: NodeProcess[] = []
   while (relays.length < count) {
@@ -39,7 +38,13 @@ async function stream(bench: Bench, videoDatabase: string, count: number, chunks
     role: name === 'source' ? name : 'relay',
     pids: [pid],
   }))
-  const sample = await measure({ contender: `${count} relays`, temperature: 'cold' }, servers, clients, chunks * mib)
+  const sample = await measure(
+    bench,
+    { contender: `${count} relays`, temperature: 'cold' },
+    servers,
+    clients,
+    chunks * mib,
+  )
   const { bytesSent } = await source.stats()
   await stopStreamers(streamers)
   await Promise.all(relays.map((relay) => relay.stop()))

@@ -13,11 +13,14 @@ import { limits } from './limits.ts'
 export function pooled(sizeBytes: number): Buffer {
   if (!isPooled(sizeBytes)) return Buffer.allocUnsafeSlow(sizeBytes)
   noteMoved(sizeBytes)
+  return taken(sizeBytes)
+}
+
+function taken(sizeBytes: number): Buffer {
   const capacity = capacityFor(sizeBytes)
   const memory = free.get(capacity)?.pop()
   if (memory) freeBytes -= capacity
-  const taken = memory ?? Buffer.allocUnsafeSlow(capacity).buffer
-  const bytes = Buffer.from(taken, 0, sizeBytes)
+  const bytes = Buffer.from(memory ?? Buffer.allocUnsafeSlow(capacity).buffer, 0, sizeBytes)
   users.set(bytes, 1)
   return bytes
 }
@@ -25,7 +28,8 @@ export function pooled(sizeBytes: number): Buffer {
 /** A copy of `bytes` with one user, in whose place it comes: `bytes` are empty afterwards. Small or very large ones stay as they are. */
 export function intoPool(bytes: Uint8Array): Uint8Array {
   if (!isPooled(bytes.length)) return bytes
-  const copy = pooled(bytes.length)
+  // Counted once, where they are discarded.
+  const copy = taken(bytes.length)
   copy.set(bytes)
   discard(bytes)
   return copy

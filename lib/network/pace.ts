@@ -2,6 +2,8 @@ import { limits } from '../base/limits.ts'
 
 /** What is on its way from one peer should be here within this time: more only waits in queues, ms. */
 const inFlightMs = 500
+/** Longest wait for a ping, ms. */
+const mostPingMs = 2000
 
 /** How long one peer takes for a run: smoothed time and deviation as TCP estimates its round trip (RFC 6298); and at what rate runs come. */
 export class Pace {
@@ -34,6 +36,11 @@ export class Pace {
   get lateAfterMs(): number {
     if (this.#smoothedMs === undefined) return Pace.unknownMs
     return Math.max(Pace.leastMs, this.#smoothedMs + 4 * this.#deviationMs)
+  }
+
+  /** A node that does not answer a ping for this long is taken for dead, ms: one whose runs take a second, as the machine is overloaded, takes as long for a ping. */
+  get pingMs(): number {
+    return Math.max(limits.pingMs, Math.min(mostPingMs, this.#smoothedMs ?? 0))
   }
 
   /** Past this many ms without a run, or anything else, the connection that it should come on is dead. */

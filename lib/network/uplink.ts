@@ -122,7 +122,7 @@ export class Uplink implements Closeable {
   /** Somebody finds this address slow or silent: it is pinged, and left if it is the master and does not answer. */
   async suspect(address: Address): Promise<void> {
     if (this.#closed || !this.#chain.includes(address)) return
-    const alive = await this.#checks.run(address, () => this.#peer(address).ping(limits.pingMs))
+    const alive = await this.#checks.run(address, () => this.#peer(address).ping(this.#peer(address).pace.pingMs))
     if (alive || this.#closed) return
     if (this.#current?.address === address) this.#leaveSilent('does not answer')
   }
