@@ -1,4 +1,3 @@
-import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { backoffMs } from '../base/backoff.ts'
 import { pooled } from '../base/buffer-pool.ts'
@@ -29,7 +28,8 @@ import {
   usesKey,
 } from './rows.ts'
 import { SlabFiles } from './slab-files.ts'
-import { type Slab, SlabIndex } from './slab-index.ts'
+import { SlabIndex } from './slab-index.ts'
+import { type Place, SlabWriters } from './slab-writers.ts'
 import {
   claimDirectory,
   type Index,
@@ -68,16 +68,14 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
   readonly #index: SlabIndex
   readonly #capacityBytes: number
   readonly #freeSpaceBytes: number
-  readonly #slabBytes: number
   readonly #clock: Clock
   readonly #log: Logger
-  readonly #writers = new Map<StreamKey, Writer>()
+  readonly #writers: SlabWriters
   readonly #rows: IndexRows
   readonly #pins = new Map<string, Uint8Array>()
   readonly #listeners: ((stream: StreamKey, range: ChunkRange) => void)[] = []
   readonly #pending = new Set<Promise<unknown>>()
   #isLoaded = false
-  #nextSlab = 1
   #badChunks = 0
   #sinceFreeCheck = freeCheckBytes
   /** Puts get their places one after another, or several would count on the same room. */
@@ -96,8 +94,6 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
     this.#directory = directory
     this.#capacityBytes = capacityBytes
     this.#freeSpaceBytes = freeSpaceBytes
-    // A store has at least eight slabs, or evicting one would empty most of it.
-    this.#slabBytes = Math.min(options.slabBytes ?? limits.slabBytes, Math.max(1, Math.floor(capacityBytes / 8)))
     this.#clock = clock
     this.#log = log
     this.#files = new SlabFiles(join(directory, 'slabs'))
@@ -106,6 +102,9 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
       // What is just being read needs no writing.
       if (this.#isLoaded) this.#rows.set(extentKey(stream, first), extent && (() => encodeExtent(extent)))
     })
+    // A store has at least eight slabs, or evicting one would empty most of it.
+    const slabBytes = Math.min(options.slabBytes ?? limits.slabBytes, Math.max(1, Math.floor(capacityBytes / 8)))
+    this.#writers = new SlabWriters(this.#files, this.#index, slabBytes)
   }
 
   /** Opens or makes the store in `directory`. Throws `directory-unusable`, `store-locked` or `store-broken`. */
@@ -177,7 +176,7 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
 
   async delete(stream: StreamKey): Promise<void> {
     this.#checkOpen()
-    await this.#leaveWriter(stream)
+    await this.#writers.leave(stream)
     for (const slab of this.#index.slabs()) if (slab.stream === stream) await this.#evict(slab.id)
     await this.#rows.flush()
     await this.#rows.clear(keysUnder(`p/${streamPath(stream)}/`))
@@ -243,7 +242,7 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
 
   async #close(): Promise<void> {
     await Promise.allSettled([...this.#pending])
-    for (const stream of [...this.#writers.keys()]) await this.#leaveWriter(stream)
+    await this.#writers.close()
     this.#rows.set(usesKey, () => encodeUses(this.#index.byUse()))
     await this.#rows.close()
     await this.#files.close()
@@ -273,7 +272,7 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
     const uses = await this.#rows.get(usesKey)
     if (uses) for (const slab of decodeUses(uses)) this.#index.use(slab)
     for (const slab of files.keys()) {
-      this.#nextSlab = Math.max(this.#nextSlab, slab + 1)
+      this.#writers.known(slab)
       if (!this.#index.slab(slab)) await this.#files.remove(slab)
     }
     this.#isLoaded = true
@@ -315,23 +314,9 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
   async #write(page: Page, first: number, count: number, bytes: Uint8Array): Promise<boolean> {
     const place = await this.#reserve(page.stream, bytes.length)
     if (!place) return false
-    const { writer, slabOffset } = place
-    // One at a time: the kernel locks a file for each write, and threads that wait for it spin.
-    const written = writer.written.then(() => writeAll(writer.handle, bytes, slabOffset))
-    writer.written = written.catch(() => {})
-    try {
-      await written
-    } catch (error) {
-      // What was being written is lost, what was written before is not: go on in a new slab later.
-      if (this.#writers.get(page.stream) === writer) this.#writers.delete(page.stream)
-      writer.isLeft = true
-      throw error
-    } finally {
-      writer.users--
-      if (writer.isLeft && writer.users === 0) await writer.handle.close().catch(() => {})
-    }
+    await this.#writers.write(place, bytes)
     // Evicted, or held by now from another put: the bytes are only space.
-    if (!this.#index.slab(writer.slab.id)) return false
+    if (!this.#index.slab(place.slab.id)) return false
     if (this.#index.stream(page.stream)?.touches(first, first + count)) {
       if (this.#isHeld(page.stream, first, count)) return true
       this.#index.cut(page.stream, first, first + count, (index) => page.offsetOf(index))
@@ -341,16 +326,16 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
       count,
       mediaOffset: page.offsetOf(first),
       bytes: bytes.length,
-      slab: writer.slab.id,
-      slabOffset,
+      slab: place.slab.id,
+      slabOffset: place.slabOffset,
     }
-    this.#index.use(writer.slab.id)
+    this.#index.use(place.slab.id)
     this.#index.add(page.stream, extent)
     return true
   }
 
   /** A place for so many bytes at the end of the stream's slab; undefined when there is no room and none can be made. */
-  async #reserve(stream: StreamKey, bytes: number): Promise<{ writer: Writer; slabOffset: number } | undefined> {
+  async #reserve(stream: StreamKey, bytes: number): Promise<Place | undefined> {
     const before = this.#turn
     let next = () => {}
     this.#turn = new Promise((resolve) => {
@@ -359,59 +344,10 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
     await before
     try {
       if (!(await this.#makeRoom(bytes))) return undefined
-      const writer = await this.#writerFor(stream, bytes)
-      const slabOffset = writer.end
-      writer.end += bytes
-      writer.users++
-      this.#index.grow(writer.slab, bytes)
-      return { writer, slabOffset }
+      return await this.#writers.reserve(stream, bytes)
     } finally {
       next()
     }
-  }
-
-  async #writerFor(stream: StreamKey, bytes: number): Promise<Writer> {
-    const writer = this.#writers.get(stream)
-    if (writer && (writer.end === 0 || writer.end + bytes <= this.#slabBytes)) return writer
-    const opening = this.#openings.get(stream)
-    if (opening) {
-      await opening
-      return this.#writerFor(stream, bytes)
-    }
-    const started = this.#nextWriter(stream)
-    this.#openings.set(stream, started)
-    try {
-      return await started
-    } finally {
-      this.#openings.delete(stream)
-    }
-  }
-
-  readonly #openings = new Map<StreamKey, Promise<Writer>>()
-
-  async #nextWriter(stream: StreamKey): Promise<Writer> {
-    await this.#leaveWriter(stream)
-    const id = this.#nextSlab++
-    const handle = await this.#files.create(id)
-    const writer: Writer = {
-      slab: this.#index.addSlab(id, stream),
-      handle,
-      end: 0,
-      users: 0,
-      isLeft: false,
-      written: Promise.resolve(),
-    }
-    this.#writers.set(stream, writer)
-    return writer
-  }
-
-  /** Closes the slab being written for a stream, behind writes in progress. */
-  async #leaveWriter(stream: StreamKey): Promise<void> {
-    const writer = this.#writers.get(stream)
-    if (!writer) return
-    this.#writers.delete(stream)
-    writer.isLeft = true
-    if (writer.users === 0) await writer.handle.close().catch(() => {})
   }
 
   /** Keeps to the capacity and the free space; false when there is no room and none can be made. */
@@ -434,8 +370,8 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
   async #evictDownTo(bytes: number): Promise<void> {
     const held = this.#index.totals.slabBytes
     if (held <= bytes) return
-    const writing = new Set([...this.#writers.values()].map((writer) => writer.slab.id))
-    for (const slab of pickEvictions(this.#index.slabs(), writing, held, Math.max(0, bytes))) await this.#evict(slab)
+    for (const slab of pickEvictions(this.#index.slabs(), this.#writers.slabs, held, Math.max(0, bytes)))
+      await this.#evict(slab)
   }
 
   async #evict(id: number): Promise<void> {
@@ -471,25 +407,6 @@ export class LevelChunkStore implements ChunkStore, ManifestStore {
   #checkOpen(): void {
     if (this.#closing) throw new Failure('closed', 'the chunk store is closed')
   }
-}
-
-/** A slab being written. */
-interface Writer {
-  slab: Slab
-  handle: FileHandle
-  /** Where the next write goes. */
-  end: number
-  /** Writes in progress. */
-  users: number
-  /** No longer written to: closed by the last user. */
-  isLeft: boolean
-  /** Settled when the writes before are done, well or not. */
-  written: Promise<void>
-}
-
-async function writeAll(file: FileHandle, bytes: Uint8Array, offset: number): Promise<void> {
-  for (let done = 0; done < bytes.length; )
-    done += (await file.write(bytes, done, bytes.length - done, offset + done)).bytesWritten
 }
 
 /** Part of a read that lies in one slab. */

@@ -17,6 +17,20 @@ export class Breather {
   }
 }
 
+/** Hands each message of a socket and its bytes to `take`; ends when the socket is closed, throws when it fails. */
+export async function receiveEach(
+  socket: AsyncIterable<Uint8Array[]>,
+  take: (frames: Uint8Array[], bytes: number) => void,
+): Promise<void> {
+  const breather = new Breather()
+  for await (const frames of socket) {
+    const bytes = bytesOf(frames)
+    take(frames, bytes)
+    const pause = breather.breathe(bytes)
+    if (pause) await pause
+  }
+}
+
 export function bytesOf(frames: readonly Uint8Array[]): number {
   let bytes = 0
   for (const frame of frames) bytes += frame.length

@@ -3,7 +3,7 @@ import { Dealer } from 'zeromq'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { Failure, isErrorCode } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
-import { Breather, bytesOf } from './breather.ts'
+import { bytesOf, receiveEach } from './breather.ts'
 import { type KeyPair, proofOf, z85 } from './curve.ts'
 import { decodeEvent, type Event, encodeEvent, idKey, type MessageId, mostGot } from './event.ts'
 import { type Beating, Heartbeat } from './heartbeat.ts'
@@ -276,16 +276,12 @@ export class RpcClient {
   }
 
   async #receive(): Promise<void> {
-    const breather = new Breather()
     try {
-      for await (const frames of this.#socket) {
-        const bytes = bytesOf(frames)
+      await receiveEach(this.#socket, (frames, bytes) => {
         this.bytesReceived += bytes
         this.heardAt = this.#clock.now()
         this.#take(frames)
-        const pause = breather.breathe(bytes)
-        if (pause) await pause
-      }
+      })
     } catch (error) {
       if (!this.#closed)
         for (const channel of [...this.#channels.values()])

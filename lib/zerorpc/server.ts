@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../base/clock.ts'
 import { errnoOf, Failure } from '../base/errors.ts'
 import type { Closeable } from '../base/lifecycle.ts'
 import { limits } from '../base/limits.ts'
-import { Breather, bytesOf } from './breather.ts'
+import { receiveEach } from './breather.ts'
 import { type KeyPair, ProofChecker, z85 } from './curve.ts'
 import { decodeEvent, type Event, encodeEvent, idKey, type MessageId } from './event.ts'
 import { Heartbeat } from './heartbeat.ts'
@@ -148,15 +148,11 @@ export class RpcServer implements Closeable {
   }
 
   async #receive(): Promise<void> {
-    const breather = new Breather()
     try {
-      for await (const frames of this.#socket) {
-        const bytes = bytesOf(frames)
+      await receiveEach(this.#socket, (frames, bytes) => {
         this.bytesReceived += bytes
         this.#take(frames)
-        const pause = breather.breathe(bytes)
-        if (pause) await pause
-      }
+      })
     } catch (error) {
       if (!this.#closing) this.#options.onFault?.(error, 'receive')
     }
