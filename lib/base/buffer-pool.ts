@@ -1,4 +1,3 @@
-import { noteMoved } from './collect.ts'
 import { discard } from './discard.ts'
 import { limits } from './limits.ts'
 
@@ -12,11 +11,6 @@ import { limits } from './limits.ts'
  */
 export function pooled(sizeBytes: number): Buffer {
   if (!isPooled(sizeBytes)) return Buffer.allocUnsafeSlow(sizeBytes)
-  noteMoved(sizeBytes)
-  return taken(sizeBytes)
-}
-
-function taken(sizeBytes: number): Buffer {
   const capacity = capacityFor(sizeBytes)
   const memory = free.get(capacity)?.pop()
   if (memory) freeBytes -= capacity
@@ -28,8 +22,7 @@ function taken(sizeBytes: number): Buffer {
 /** A copy of `bytes` with one user, in whose place it comes: `bytes` are empty afterwards. Small or very large ones stay as they are. */
 export function intoPool(bytes: Uint8Array): Uint8Array {
   if (!isPooled(bytes.length)) return bytes
-  // Counted once, where they are discarded.
-  const copy = taken(bytes.length)
+  const copy = pooled(bytes.length)
   copy.set(bytes)
   discard(bytes)
   return copy

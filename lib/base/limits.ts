@@ -106,7 +106,7 @@ export const limitTable = {
     memory: 'this much a peer that does not read',
   },
   cacheBytes: {
-    value: 16 * 1024 * 1024,
+    value: 10 * 1024 * 1024,
     unit: 'bytes',
     means: 'verified runs that a node keeps in memory for askers close together',
     memory: 'this much a node',

@@ -1,5 +1,6 @@
 import { releaseLater, retain } from '../base/buffer-pool.ts'
 import type { Clock } from '../base/clock.ts'
+import { noteMoved } from '../base/collect.ts'
 import { Deadline } from '../base/deadline.ts'
 import { Failure, isFailure } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
@@ -134,6 +135,7 @@ export class Service {
       const count = Math.min(options.count, run.first + run.count - index)
       const data = count === run.count ? bytes : sliceOf(page, run, index, count, bytes)
       traffic.sent(data.length, count)
+      noteMoved(data.length)
       const windowBytes = children.streamerWindowBytes
       return new WithPayload({ status: 'data', index, count, windowBytes }, [data], { onRead: releaseLater(bytes) })
     } catch (error) {

@@ -13,6 +13,9 @@ const format = 1
 /** A repair that takes longer is given up, ms: a store opens within 5 s. */
 const repairMs = 3000
 
+/** LevelDB's cache of blocks: the index is read once, when the store is opened. LevelDB would take 8 MiB. */
+const blockCacheBytes = 1024 * 1024
+
 export type Index = ClassicLevel<string, Buffer>
 
 /** Makes sure that `directory` is a chunk store of ours, made now if it is missing or empty. Throws `directory-unusable`. */
@@ -149,7 +152,11 @@ export async function setIndexAside(directory: string, log: Logger): Promise<voi
 }
 
 async function open(location: string): Promise<Index> {
-  const index: Index = new ClassicLevel(location, { keyEncoding: 'utf8', valueEncoding: 'buffer' })
+  const index: Index = new ClassicLevel(location, {
+    keyEncoding: 'utf8',
+    valueEncoding: 'buffer',
+    cacheSize: blockCacheBytes,
+  })
   await index.open()
   return index
 }
