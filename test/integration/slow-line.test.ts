@@ -1,8 +1,42 @@
 import { expect } from 'chai'
+import { toFailure } from '../../lib/base/errors.ts'
+import { Peer } from '../../lib/network/peer.ts'
 import { ChaosProxy } from '../support/chaos-proxy.ts'
 import { seed } from '../support/figures.ts'
 import { publishBytes, streamFrom, TestNetwork } from '../support/network.ts'
 import { until } from '../support/until.ts'
+
+describe('the connection for chunks', () => {
+  const network = new TestNetwork()
+  after(() => network.close())
+
+  it('is made anew when it is dead and the node is not', async () => {
+    const source = await network.source()
+    await publishBytes(source.directory, 'film', { count: 2, sizeBytes: 5000 })
+    const link = await ChaosProxy.before(source.address, seed)
+    const peer = new Peer(link.address)
+    try {
+      await peer.get('film', 0, {})
+      peer.answered(5, 5_000_000)
+      link.swallow()
+      let ended: unknown
+      const waiting = peer.get('film', 1, {}).catch((error) => {
+        ended = error
+      })
+      await until(
+        'a ping finds the node alive and the connection dead',
+        () => peer.ping(200),
+        (isAlive) => isAlive && ended !== undefined,
+      )
+      await waiting
+      expect(toFailure(ended).code).to.equal('unreachable')
+      expect(await peer.get('film', 1, {})).to.include({ status: 'data', index: 1 })
+    } finally {
+      await peer.close()
+      await link.close()
+    }
+  })
+})
 
 describe('a line that is slower than a ping may be behind chunks', () => {
   const network = new TestNetwork()

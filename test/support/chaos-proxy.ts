@@ -29,6 +29,7 @@ export class ChaosProxy {
   readonly #sockets = new Set<Socket>()
   readonly #held = new Set<() => void>()
   readonly #clients = new Set<Socket>()
+  readonly #swallowed = new WeakSet<Socket>()
   readonly #chance: () => number
   readonly #port: number
   /** Towards the node, and back from it. */
@@ -74,6 +75,11 @@ export class ChaosProxy {
     for (const socket of this.#sockets) socket.resetAndDestroy()
   }
 
+  /** The connections that are there carry nothing any more, for ever; new ones do. */
+  swallow(): void {
+    for (const socket of this.#sockets) this.#swallowed.add(socket)
+  }
+
   /** Sends bytes of its own down every connection. */
   inject(bytes: Uint8Array): void {
     for (const client of this.#clients) client.write(bytes)
@@ -117,6 +123,7 @@ export class ChaosProxy {
     let freeAt = 0
     const underWay: Buffer[] = []
     const carry = (bytes: Buffer) => {
+      if (this.#swallowed.has(from)) return
       const { delayMs, jitterMs, bytesPerSec, blackHole, flipEvery } = weather()
       if (blackHole) {
         from.pause()
