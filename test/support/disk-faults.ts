@@ -11,7 +11,9 @@ export function onSmallDisk(disk: string, size: string): string[] {
 
 export const readOnly: DiskFault = async (pid, disk) => {
   // A read-only view of the disk is put over it: a disk that has files open to write cannot be turned so itself.
-  must(...enter(pid), 'sh', '-c', `mount --bind ${disk} ${disk} && mount -o remount,bind,ro ${disk}`)
+  // A file that is opened between the two steps hinders the second.
+  const once = `mount --bind ${disk} ${disk} && mount -o remount,bind,ro ${disk} && exit`
+  must(...enter(pid), 'sh', '-c', `for i in 1 2 3 4 5; do ${once}; umount -l ${disk}; done; exit 1`)
   return async () => must(...enter(pid), 'umount', '-l', disk)
 }
 
