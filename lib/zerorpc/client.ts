@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { Dealer } from 'zeromq'
+import { Dealer, type Observer } from 'zeromq'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { Failure, isErrorCode } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
@@ -46,6 +46,7 @@ export class RpcClient {
   readonly #endpoint: string
   readonly #clock: Clock
   readonly #socket: Dealer
+  readonly #events: Observer
   readonly #heartbeat: Heartbeat
   readonly #channels = new Map<string, ClientChannel>()
   readonly #idPrefix = randomBytes(9).toString('base64url')
@@ -83,6 +84,8 @@ export class RpcClient {
       }),
     })
     this.#who = curve && [curve.keys.publicKey, proofOf(curve.keys.secretKey, curve.serverKey)]
+    // Watched from before it connects: a refusal comes once, and may come within a millisecond.
+    this.#events = this.#socket.events
     this.#socket.connect(endpoint)
     this.#receiving = this.#receive()
   }
@@ -159,12 +162,12 @@ export class RpcClient {
 
   /** `listener` is called when the connection broke: a hint, ZeroMQ connects again by itself. */
   onDisconnect(listener: () => void): void {
-    this.#socket.events.on('disconnect', listener)
+    this.#events.on('disconnect', listener)
   }
 
   /** `listener` is called when the two sides could not agree: `auth`: the server does not admit this key; else keys do not match. */
   onRefused(listener: (why: 'auth' | 'keys') => void): void {
-    const { events } = this.#socket
+    const events = this.#events
     let failures = 0
     let failingSince = 0
     const count = () => {

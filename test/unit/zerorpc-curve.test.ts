@@ -83,6 +83,23 @@ describe('a server with keys', () => {
     expect((await client({}).call('who', [])).value, 'others come in').to.not.equal(null)
   })
 
+  it('refuses once, and is heard by a client that was busy meanwhile', async () => {
+    const { client, asked } = await serve()
+    const refused: string[] = []
+    const late = client({ keys: newKeyPair() })
+    await until(
+      'the key to be looked up',
+      () => asked,
+      ({ length }) => length > 0,
+    )
+    late.onRefused((why) => refused.push(why))
+    await until(
+      'the refusal to be told',
+      () => refused,
+      (told) => told.includes('auth'),
+    )
+  })
+
   it('is told from one that ends amid a handshake', async () => {
     let connections = 0
     const breaking = createServer((socket) => {
