@@ -93,6 +93,16 @@ export function withOptions(yargs: Argv, command: Pick<Command<never>, 'options'
     })
 }
 
+/** The words of a command line, a key that begins with a dash (one of 64 does) joined to its option: else it reads as an option itself. */
+export function withKeysJoined(words: readonly string[]): string[] {
+  const joined: string[] = []
+  for (const word of words) {
+    if (joined.at(-1) === '--master-key' && /^-[\w-]{42}$/.test(word)) joined.push(`${joined.pop()}=${word}`)
+    else joined.push(word)
+  }
+  return joined
+}
+
 /** `PEERSTREAMER_<OPTION>` for the options of this command; an empty one says nothing. */
 export function fromEnvironment(names: readonly OptionName[], environment: NodeJS.ProcessEnv): Record<string, unknown> {
   const found: Record<string, unknown> = {}

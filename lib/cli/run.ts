@@ -3,7 +3,7 @@ import yargs, { type Argv, type CommandModule } from 'yargs'
 import { errorCodes, Failure, toFailure } from '../base/errors.ts'
 import { fitRuntime } from '../base/runtime.ts'
 import { type Command, opening } from './command.ts'
-import { withOptions } from './options.ts'
+import { withKeysJoined, withOptions } from './options.ts'
 
 /** Ends what the command does; a second signal ends the process at once. */
 export function signalToStop(): AbortSignal {
@@ -76,7 +76,7 @@ function commandLine({ name, positional }: Command<never>): string {
 }
 
 function base(program: string): Argv {
-  return yargs(process.argv.slice(2))
+  return yargs(withKeysJoined(process.argv.slice(2)))
     .scriptName(program)
     .strict()
     .help()

@@ -78,7 +78,7 @@ describe('keys at the command line', function () {
       '--keyfile',
       stranger.file,
     ])
-    expect(refused.code).to.equal(16)
+    expect(refused.code, refused.stderr).to.equal(16)
     expect(refused.stderr).to.include(stranger.publicKey).and.to.include('--allow')
     expect(refused.stdout.length).to.equal(0)
     const listed = await run('peerstreamer', ['list', relay.address, '--keyfile', stranger.file])
@@ -99,5 +99,25 @@ describe('keys at the command line', function () {
     const loose = await start('--keyfile', join(folder, 'loose.key'), '--allow', allow)
     expect(loose.stderr).to.match(/chmod 600/)
     expect(loose.code).to.equal(2)
+    const relay = [
+      '--name',
+      'mit',
+      '--port',
+      '0',
+      '--chunkdirectory',
+      join(folder, 'chunks'),
+      '--keyfile',
+      file,
+      '--allow',
+      'missing',
+    ]
+    const dashed = await run('node.js', [
+      ...relay,
+      '--master',
+      'tcp://127.0.0.1:1',
+      '--master-key',
+      `-h${'A'.repeat(41)}`,
+    ])
+    expect(dashed.stderr, 'a key may begin with a dash').to.match(/cannot read the list of --allow/)
   })
 })
