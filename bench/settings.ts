@@ -31,7 +31,7 @@ export const fullRun: Settings = {
   limitSeconds: 3,
   touchMB: 1_000_000,
   memory: { long: 4000, short: 500, repeats: 2 },
-  children: { few: 4, many: 32, mib: 192, repeats: 3 },
+  children: { few: 4, many: 32, mib: 192, repeats: 5 },
   firstChunks: 15,
 }
 

@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { discard } from './discard.ts'
 
 /** Work that a function does before V8 optimises it, in V8's own unit; its default of 67,584 is for programs that compute. */
-const hotBudget = 1_000_000
+const hotBudget = 30_000_000
 /** A little less than the largest piece that glibc takes as a hint (mallopt(3), M_MMAP_THRESHOLD). */
 const hintBytes = 31 * 1024 * 1024
 
