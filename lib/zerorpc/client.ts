@@ -4,9 +4,10 @@ import { type Clock, systemClock } from '../base/clock.ts'
 import { Failure, isErrorCode } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { bytesOf, receiveEach } from './breather.ts'
+import { type ChannelListener, ClientChannel, type EndChannel } from './client-channel.ts'
 import { type KeyPair, proofOf, z85 } from './curve.ts'
 import { decodeEvent, type Event, encodeEvent, idKey, type MessageId, mostGot } from './event.ts'
-import { type Beating, Heartbeat } from './heartbeat.ts'
+import { Heartbeat } from './heartbeat.ts'
 import { defaultHeartbeatMs, lingerMs, type RpcOptions } from './options.ts'
 
 export interface Reply {
@@ -309,60 +310,6 @@ export class RpcClient {
     channel.heardAt = this.heardAt
     if (event.name.startsWith('_zpc_')) return
     channel.listener.onEvent(event, payload)
-  }
-}
-
-interface ChannelListener {
-  onEvent(event: Event, payload: Uint8Array[]): void
-  onEnd(error: unknown): void
-}
-
-type EndChannel = (() => void) & { channel: ClientChannel }
-
-/** One call in progress. */
-class ClientChannel implements Beating {
-  readonly listener: ChannelListener
-  heardAt: number
-  beatAt: number
-  isOver = false
-  release = () => {}
-  readonly #id: string
-  readonly #send: (event: Event) => void
-  #count = 0
-
-  constructor(id: string, now: number, listener: ChannelListener, send: (event: Event) => void) {
-    this.#id = id
-    this.heardAt = now
-    this.beatAt = now
-    this.listener = listener
-    this.#send = send
-  }
-
-  send(name: string, args: unknown): void {
-    if (this.isOver) return
-    // Behind the opener, which is sent in the next microtask.
-    queueMicrotask(() =>
-      this.#send({ header: { message_id: `${this.#id}.${this.#count++}`, v: 3, response_to: this.#id }, name, args }),
-    )
-  }
-
-  beat(): void {
-    this.send('_zpc_hb', [0])
-  }
-
-  lost(): void {
-    this.fail(new Failure('unreachable', 'Lost remote after two heartbeat intervals of silence'))
-  }
-
-  fail(error: unknown): void {
-    if (this.isOver) return
-    this.end()
-    this.listener.onEnd(error)
-  }
-
-  end(): void {
-    this.isOver = true
-    this.release()
   }
 }
 
