@@ -58,7 +58,8 @@ describe(`a relay whose disk fails amid a stream (seed ${seed})`, function () {
           await programs.streamer(['--source', relay.address, '-f', 'film', '-o', '/dev/null']).ended
           return stored(relay)
         },
-        (chunks) => chunks > mendedAt || chunks === 500,
+        // On a slow machine all of the film may be there by then, beside some of the other.
+        (chunks) => chunks > mendedAt || chunks >= 500,
         20_000,
       )
     })
