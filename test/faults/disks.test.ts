@@ -10,7 +10,7 @@ import { until } from '../support/until.ts'
 import { Viewer } from '../support/viewer.ts'
 
 describe(`a relay whose disk fails amid a stream (seed ${seed})`, function () {
-  this.timeout(limitMs(60_000))
+  this.timeout(limitMs(180_000))
   const chance = seededChance(seed)
   const programs = new TestPrograms()
   afterEach(async () => {

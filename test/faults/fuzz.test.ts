@@ -62,7 +62,7 @@ const doors: [string, Uint8Array, (input: Uint8Array) => unknown][] = [
 ]
 
 describe(`wrong input (seed ${seed})`, function () {
-  this.timeout(limitMs(60_000))
+  this.timeout(limitMs(180_000))
 
   for (const [what, good, open] of doors) {
     it(`as ${what} is refused with a typed error, and at once`, () => {
@@ -88,7 +88,7 @@ describe(`wrong input (seed ${seed})`, function () {
 })
 
 describe(`a stranger on the port of a node (seed ${seed})`, function () {
-  this.timeout(limitMs(60_000))
+  this.timeout(limitMs(180_000))
   const programs = new TestPrograms()
   afterEach(async () => {
     await programs.close()

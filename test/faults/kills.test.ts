@@ -17,7 +17,7 @@ const intervalMs = 8
 const killsAFilm = 5
 
 describe(`killed with SIGKILL (seed ${seed})`, function () {
-  this.timeout(limitMs(60_000))
+  this.timeout(limitMs(180_000))
   const chance = seededChance(seed)
   const between = (low: number, high: number) => Math.floor(low + chance() * (high - low))
   let programs: TestPrograms

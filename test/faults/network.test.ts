@@ -15,7 +15,7 @@ const shape = { count: 400, sizeBytes: 96 * 1024 }
 const intervalMs = 6
 
 describe(`a bad link between a relay and its master (seed ${seed})`, function () {
-  this.timeout(limitMs(60_000))
+  this.timeout(limitMs(180_000))
   const chance = seededChance(seed)
   const network = new TestNetwork()
   const programs = new TestPrograms()

@@ -15,7 +15,7 @@ const leastCutMs = 2000
 const mostCutMs = isFull ? 60_000 : leastCutMs
 
 describe(`a partition between hosts (seed ${seed})`, function () {
-  this.timeout(limitMs(60_000))
+  this.timeout(limitMs(180_000))
   const chance = seededChance(seed)
   const programs = new TestPrograms()
   let lab: Lab

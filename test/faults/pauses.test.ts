@@ -12,7 +12,7 @@ const pausesAFilm = 1
 const shape = { count: 400, sizeBytes: 96 * 1024 }
 
 describe(`paused with SIGSTOP (seed ${seed})`, function () {
-  this.timeout(limitMs(60_000))
+  this.timeout(limitMs(180_000))
   const chance = seededChance(seed)
   const programs = new TestPrograms()
   afterEach(async () => {

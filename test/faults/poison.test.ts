@@ -17,7 +17,7 @@ const sizeBytes = 96 * 1024
 const isCompared = figure(0, 1) > 0
 
 describe(`one poisoner of four siblings (seed ${seed})`, function () {
-  this.timeout(limitMs(60_000))
+  this.timeout(limitMs(180_000))
   const network = new TestNetwork()
   const servers: RpcServer[] = []
   const peers = new Peers(systemClock)

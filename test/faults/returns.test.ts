@@ -4,7 +4,7 @@ import { figure, limitMs, note, seed } from '../support/figures.ts'
 import { publishBytes, streamFrom, TestNetwork } from '../support/network.ts'
 
 describe(`a source that comes back to many relays that wait for it (seed ${seed})`, function () {
-  this.timeout(limitMs(60_000))
+  this.timeout(limitMs(180_000))
   const network = new TestNetwork()
   afterEach(() => network.close())
 

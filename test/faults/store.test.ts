@@ -14,7 +14,7 @@ import { countRight, killWhileWriting } from '../support/store-process.ts'
 const mostOpenMs = 5000
 
 describe(`the chunk store (seed ${seed})`, function () {
-  this.timeout(limitMs(60_000))
+  this.timeout(limitMs(180_000))
   afterEach(removeFolders)
 
   it('serves nothing wrong after kills while it was written', async () => {

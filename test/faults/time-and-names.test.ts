@@ -11,7 +11,7 @@ import { Viewer } from '../support/viewer.ts'
 const jumpingClock = fileURLToPath(new URL('../support/jumping-clock.mjs', import.meta.url))
 
 describe(`time and names (seed ${seed})`, function () {
-  this.timeout(limitMs(60_000))
+  this.timeout(limitMs(180_000))
   const network = new TestNetwork()
   const programs = new TestPrograms()
   afterEach(async () => {
