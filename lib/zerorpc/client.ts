@@ -204,6 +204,8 @@ export class RpcClient {
     this.#heartbeat.close()
     for (const channel of [...this.#channels.values()])
       channel.fail(new Failure('closed', `the connection to ${this.#endpoint} is closed`))
+    // An observer closes itself when its last event is read; where nobody listened, none was.
+    this.#events.on('end', () => {})
     this.#socket.close()
     await this.#receiving
   }

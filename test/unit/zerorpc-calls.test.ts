@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises'
 import { encode } from '@msgpack/msgpack'
 import { expect } from 'chai'
 import { Dealer, Router } from 'zeromq'
@@ -50,6 +51,23 @@ describe('a zerorpc client and server', () => {
       const { value: got } = await client.call('echo', [value])
       expect(Buffer.isBuffer(value) ? Buffer.from(got as Uint8Array) : got).to.deep.equal(value)
     }
+  })
+
+  it('leave no file descriptor behind, whether or not somebody listened to the connection', async () => {
+    const { client, endpoint } = await connect({ echo: ([value]) => value })
+    await client.call('echo', [1])
+    const before = (await readdir('/proc/self/fd')).length
+    for (let at = 0; at < 20; at++) {
+      const other = new RpcClient(endpoint)
+      if (at % 2 === 0) other.onDisconnect(() => {})
+      await other.call('echo', [at])
+      await other.close()
+    }
+    await until(
+      'descriptors to be closed',
+      async () => (await readdir('/proc/self/fd')).length,
+      (count) => count <= before + 5,
+    )
   })
 
   it('have many calls in flight on one connection, answered in any order', async () => {
