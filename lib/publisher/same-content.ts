@@ -12,7 +12,7 @@ export async function isPublishedAs(source: Peer, stream: PublishedStream, signa
     const page = await stream.page(index)
     const [signed] = await source.pages(ours.name, index, 1, theirs.epoch, { signal })
     if (!signed) return false
-    if (!sameRecords(page, Page.open(signed, theirs.verifier, { stream: theirs.stream, of: theirs.name }))) return false
+    if (!sameRecords(page, Page.open(signed, theirs))) return false
     index = page.end
   }
   return true

@@ -89,8 +89,7 @@ export class PublishedStream implements Closeable {
     const signed = await this.#using(() => readPage(this.#pagesFile, start, end))
     if (!signed)
       throw new Failure('bad-format', `a page of ${this.descriptor.name} is damaged; publish it anew with --replace`)
-    const { verifier, stream, name } = this.descriptor
-    const page = Page.open(signed, verifier, { stream, of: name })
+    const page = Page.open(signed, this.descriptor)
     this.#remember(page)
     return page
   }

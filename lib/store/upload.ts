@@ -194,8 +194,8 @@ export class Upload implements Closeable {
 
   /** Throws unless `signed` is the next page of the stream. */
   #check(signed: Signed): Page {
-    const { verifier, stream, name, fields, mediaBytes } = this.descriptor
-    const page = Page.open(signed, verifier, { stream, of: name })
+    const { name, fields, mediaBytes } = this.descriptor
+    const page = Page.open(signed, this.descriptor)
     const first = this.pages * fields.pageRecords
     const end = Math.min(fields.chunkCount, first + fields.pageRecords)
     const isNext = page.first === first && page.end === end && page.offsetOf(first) === this.#pageOffset
@@ -239,14 +239,14 @@ export class Upload implements Closeable {
   /** The page that holds chunk `index`; it is here when its chunks may come. */
   async #pageOf(index: number): Promise<Page> {
     if (this.#page?.has(index)) return this.#page
-    const { verifier, stream, name, fields } = this.descriptor
+    const { name, fields } = this.descriptor
     const at = Math.floor(index / fields.pageRecords)
     const [start, end] = [this.#pageStarts[at], this.#pageStarts[at + 1]]
     if (start === undefined || end === undefined)
       throw new Failure('bad-argument', `the page of chunk ${index} of ${name} is not here; send it first`)
     const signed = await readPage(this.#pagesFile, start, end)
     if (!signed) throw new Failure('bad-format', `a page of ${name} was damaged on the disk; publish it again`)
-    this.#page = Page.open(signed, verifier, { stream, of: name })
+    this.#page = Page.open(signed, this.descriptor)
     return this.#page
   }
 

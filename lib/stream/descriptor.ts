@@ -114,6 +114,14 @@ export class Descriptor {
     return this.fields.init.length + this.fields.chunkBytes
   }
 
+  /** Bytes of a run at most: what plays in `limits.runMs` on average, within `limits.firstRunBytes` and `limits.runBytes`; see runs.ts. */
+  get runBytes(): number {
+    const { chunkBytes, durationMs } = this.fields
+    if (durationMs === 0) return limits.runBytes
+    const played = Math.ceil((chunkBytes / durationMs) * limits.runMs)
+    return Math.min(limits.runBytes, Math.max(limits.firstRunBytes, played))
+  }
+
   /** Where chunk `index`, which begins at `mediaOffset` in the media file, begins in the output: that holds no nonces and tags. */
   outputOffset(index: number, mediaOffset: number): number {
     return this.isEncrypted ? mediaOffset - initOverheadBytes - index * tagBytes : mediaOffset

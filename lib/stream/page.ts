@@ -12,6 +12,15 @@ import { type StreamKey, streamKeyOf } from './stream-key.ts'
 
 const kind: SignedKind = 'page'
 
+/** What a page must belong to: the descriptor of its stream. */
+export interface PageOwner {
+  name: string
+  stream: StreamKey
+  verifier: Verifier
+  /** Bytes of a run at most; default `limits.runBytes`. */
+  runBytes?: number
+}
+
 export interface PageHead {
   /** Stream id, 32 bytes. */
   streamId: Uint8Array
@@ -46,7 +55,7 @@ export class Page {
   readonly #times: (TrackTimes[] | null)[] | undefined
   readonly #nonces: Uint8Array | undefined
 
-  private constructor(signed: Signed, columns: Columns) {
+  private constructor(signed: Signed, columns: Columns, runBytes: number = limits.runBytes) {
     this.signed = signed
     this.stream = streamKeyOf(columns.streamId, columns.epoch)
     this.first = columns.first
@@ -63,7 +72,7 @@ export class Page {
     this.#starts = columns.starts
     this.#times = columns.times
     this.#nonces = columns.nonces
-    this.runStarts = cutRuns(columns.sizes, limits.runBytes, columns.first === 0 ? limits.firstRunBytes : undefined)
+    this.runStarts = cutRuns(columns.sizes, runBytes, columns.first === 0 ? limits.firstRunBytes : undefined)
   }
 
   /** Signs records as a page. */
@@ -83,15 +92,15 @@ export class Page {
     return new Page(seal(kind, body, signer), decodeColumns(body))
   }
 
-  /** Checks signature, stream and form; `expected` says which stream and epoch the page must belong to. */
-  static open(signed: Signed, verifier: Verifier, expected: { stream: StreamKey; of: string }): Page {
+  /** Checks signature, stream, epoch and form. */
+  static open(signed: Signed, owner: PageOwner): Page {
     if (signed.body.length > limits.pageBytes) {
       throw new Failure('over-limit', `expected a page of at most ${limits.pageBytes} bytes, got ${signed.body.length}`)
     }
-    checkSeal(kind, signed, verifier, expected.of)
-    const page = new Page(signed, decodeColumns(signed.body))
-    if (page.stream !== expected.stream) {
-      throw new Failure('stream-changed', `the page is of another stream or epoch than ${expected.of}`)
+    checkSeal(kind, signed, owner.verifier, owner.name)
+    const page = new Page(signed, decodeColumns(signed.body), owner.runBytes)
+    if (page.stream !== owner.stream) {
+      throw new Failure('stream-changed', `the page is of another stream or epoch than ${owner.name}`)
     }
     return page
   }

@@ -1,7 +1,7 @@
 /**
- * A run is what moves at once: consecutive chunks of one page, together at most `limits.runBytes`, or one chunk that
- * is larger. At the start of a stream they are shorter. Where runs begin follows from the page alone, so every node cuts a stream alike: requests,
- * cache entries, store writes and referrals all speak of the same runs, and 5 kB chunks cost what 1 MiB chunks cost.
+ * A run is what moves at once: consecutive chunks of one page, together at most `limits.runBytes`, of a film at most what plays in `limits.runMs`,
+ * or one chunk that is larger. At the start of a stream they are shorter. Where runs begin follows from descriptor and page, so every node cuts a stream
+ * alike: requests, cache entries, store writes and referrals all speak of the same runs, and 5 kB chunks cost what 1 MiB chunks cost.
  */
 export interface Run {
   /** Index of the first chunk. */

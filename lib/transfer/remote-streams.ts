@@ -235,8 +235,8 @@ export class RemoteStream implements KnownStream {
   }
 
   #open(signed: { body: Uint8Array; signature: Uint8Array }, first: number): Page {
-    const { verifier, stream, name, fields } = this.descriptor
-    const page = Page.open(signed, verifier, { stream, of: name })
+    const { name, fields } = this.descriptor
+    const page = Page.open(signed, this.descriptor)
     const count = Math.min(fields.pageRecords, fields.chunkCount - first)
     if (page.first !== first || page.count !== count) {
       throw new Failure(

@@ -44,11 +44,11 @@ const event = {
 /** What is decoded, from a good input of its kind. */
 const doors: [string, Uint8Array, (input: Uint8Array) => unknown][] = [
   ['zerorpc events', encodeEvent(event), decodeEvent],
-  ['pages', page, (body) => Page.open({ body, signature: Buffer.alloc(64) }, verifier, { stream, of: 'film' })],
+  ['pages', page, (body) => Page.open({ body, signature: Buffer.alloc(64) }, { verifier, stream, name: 'film' })],
   [
     'pages with a right signature',
     page,
-    (body) => Page.open(seal('page', body, signer), verifier, { stream, of: 'f' }),
+    (body) => Page.open(seal('page', body, signer), { verifier, stream, name: 'f' }),
   ],
   ['descriptors', descriptor.signed.body, (body) => Descriptor.open({ body, signature: descriptor.signed.signature })],
   [

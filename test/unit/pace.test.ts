@@ -31,7 +31,7 @@ describe('the pace of a peer', () => {
     const slow = paceOf(1700, 2 * mib)
     expect(slow.inFlightBytes, '10 Mbit/s').to.equal(limits.runBytes)
     expect(slow.lateAfterMs, 'it is slow, not late').to.be.above(3400)
-    expect(slow.silentMs, 'three runs').to.be.closeTo(5100, 300)
+    expect(slow.silentMs, 'three runs').to.be.closeTo((3 * limits.runBytes * 1700) / (2 * mib), 300)
   })
 
   it('follows a line that becomes slow', () => {

@@ -1,6 +1,7 @@
 import { decode, encode } from '@msgpack/msgpack'
 import { expect } from 'chai'
 import { Failure } from '../../lib/base/errors.ts'
+import { limits } from '../../lib/base/limits.ts'
 import { parseAddress } from '../../lib/stream/address.ts'
 import { ContentCipher, initOverheadBytes, newContentKey, nonceBytes, tagBytes } from '../../lib/stream/content.ts'
 import { Descriptor } from '../../lib/stream/descriptor.ts'
@@ -42,7 +43,7 @@ describe('a page', () => {
   it('is the same after it travelled', () => {
     const { page, chunks } = makePage(5, 100)
     const { verifier } = Descriptor.make(fields, signer)
-    const opened = Page.open(page.signed, verifier, { stream: page.stream, of: 'film' })
+    const opened = Page.open(page.signed, { verifier, stream: page.stream, name: 'film' })
     expect(opened.count).to.equal(5)
     expect(opened.offsetOf(3)).to.equal(300)
     expect(opened.firstWrong(0, 5, Buffer.concat(chunks))).to.equal(-1)
@@ -66,7 +67,11 @@ describe('a page', () => {
   it('keeps the nonces of encrypted chunks, of all or of none', () => {
     const nonces = [Buffer.alloc(nonceBytes, 1), Buffer.alloc(nonceBytes, 2)]
     const page = pageOf([{ nonce: nonces[0] }, { nonce: nonces[1] }])
-    const opened = Page.open(page.signed, Descriptor.make(fields, signer).verifier, { stream: page.stream, of: 'film' })
+    const opened = Page.open(page.signed, {
+      verifier: Descriptor.make(fields, signer).verifier,
+      stream: page.stream,
+      name: 'film',
+    })
     expect([0, 1].map((index) => Buffer.from(opened.record(index).nonce ?? []))).to.deep.equal(nonces)
     expect(pageOf([{}, {}]).record(1).nonce).to.equal(undefined)
     expect(codeOf(() => pageOf([{ nonce: nonces[0] }, {}]))).to.equal('bad-format')
@@ -82,7 +87,7 @@ describe('a page', () => {
     const columns = decode(page.signed.body) as unknown[]
     expect(columns[5]).to.equal(null)
     const open = (body: unknown[]) =>
-      Page.open(seal('page', encode(body), signer), verifier, { stream: page.stream, of: 'film' })
+      Page.open(seal('page', encode(body), signer), { verifier, stream: page.stream, name: 'film' })
     const old = open(columns.slice(0, 5))
     expect(old.stream).to.equal(stream)
     expect(old.firstWrong(0, 3, Buffer.concat(chunks))).to.equal(-1)
@@ -109,11 +114,11 @@ describe('a page', () => {
   it('is refused when signed by another key, or of another epoch', () => {
     const { page } = makePage(2, 100)
     const other = Descriptor.make(fields, new Signer(Buffer.alloc(32, 8)))
-    expect(codeOf(() => Page.open(page.signed, other.verifier, { stream: page.stream, of: 'film' }))).to.equal(
-      'bad-signature',
-    )
+    expect(
+      codeOf(() => Page.open(page.signed, { verifier: other.verifier, stream: page.stream, name: 'film' })),
+    ).to.equal('bad-signature')
     const { verifier } = Descriptor.make(fields, signer)
-    expect(codeOf(() => Page.open(page.signed, verifier, { stream: 'x/2', of: 'film' }))).to.equal('stream-changed')
+    expect(codeOf(() => Page.open(page.signed, { verifier, stream: 'x/2', name: 'film' }))).to.equal('stream-changed')
   })
 
   it('is refused in a wrong form, even when signed', () => {
@@ -123,11 +128,11 @@ describe('a page', () => {
     for (let round = 0; round < 2000; round++) {
       const body = Buffer.from(good)
       for (let flips = 0; flips < 3; flips++) body[Math.floor(chance() * body.length)] = Math.floor(chance() * 256)
-      const code = codeOf(() => Page.open(seal('page', body, signer), verifier, { stream, of: 'film' }))
+      const code = codeOf(() => Page.open(seal('page', body, signer), { verifier, stream, name: 'film' }))
       expect(code).to.be.oneOf([undefined, 'bad-format', 'stream-changed'])
     }
     expect(
-      codeOf(() => Page.open(seal('page', encode([1, 2, 3, 4, 5]), signer), verifier, { stream, of: 'film' })),
+      codeOf(() => Page.open(seal('page', encode([1, 2, 3, 4, 5]), signer), { verifier, stream, name: 'film' })),
     ).to.equal('bad-format')
   })
 })
@@ -169,15 +174,15 @@ describe('a descriptor', () => {
 
   it('does not pass as a page', () => {
     const { signed, verifier, stream } = Descriptor.make(fields, signer)
-    expect(codeOf(() => Page.open(signed, verifier, { stream, of: 'film' }))).to.equal('bad-signature')
+    expect(codeOf(() => Page.open(signed, { verifier, stream, name: 'film' }))).to.equal('bad-signature')
   })
 })
 
 describe('runs', () => {
-  it('cut a page of small chunks into pieces of at most 2 MiB, the same from every chunk of it', () => {
+  it('cut a page of small chunks into pieces of at most 3 MiB, the same from every chunk of it', () => {
     const { page } = makePage(1024, 5 * 1024)
     const run = runAt(page, 300)
-    expect(page.bytesOf(run.first, run.count)).to.be.at.most(2 * 1024 * 1024)
+    expect(page.bytesOf(run.first, run.count)).to.be.at.most(3 * 1024 * 1024)
     expect(run.first).to.be.at.most(300)
     expect(run.first + run.count).to.be.above(300)
     expect(runAt(page, run.first)).to.deep.equal(run)
@@ -190,6 +195,20 @@ describe('runs', () => {
     expect([...cutRuns(kB, 800)]).to.deep.equal([0, 8, 16])
     const { page } = makePage(1024, 5 * 1024)
     expect(page.bytesOf(0, runAt(page, 0).count)).to.be.at.most(256 * 1024)
+  })
+
+  it('of a film hold what plays in four seconds, within 256 KiB and 3 MiB', () => {
+    const runBytes = (bytesPerSec: number, durationMs = 60_000) =>
+      Descriptor.make({ ...fields, chunkBytes: (bytesPerSec * durationMs) / 1000, durationMs }, signer).runBytes
+    expect(runBytes(250_000)).to.equal(1_000_000)
+    expect(runBytes(10_000)).to.equal(limits.firstRunBytes)
+    expect(runBytes(5_000_000)).to.equal(limits.runBytes)
+    expect(Descriptor.make({ ...fields, durationMs: 0 }, signer).runBytes, 'plain bytes').to.equal(limits.runBytes)
+    const { page } = makePage(1024, 5 * 1024)
+    const { verifier, name } = Descriptor.make(fields, signer)
+    const opened = Page.open(page.signed, { verifier, stream: page.stream, name, runBytes: 1_000_000 })
+    const run = runAt(opened, 500)
+    expect(opened.bytesOf(run.first, run.count)).to.be.within(900_000, 1_000_000)
   })
 
   it('hold one chunk each when chunks are large', () => {
