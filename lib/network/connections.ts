@@ -21,6 +21,8 @@ export interface ConnectionsOptions {
   silentMs: () => number
 }
 
+/** On a slow line heartbeats wait behind chunks. Calls have times of their own, and a dead connection is found otherwise, ms. */
+const chunksLostAfterMs = 120_000
 /** A node that refused this one is asked again after this, ms. */
 const refusedPauseMs = 500
 
@@ -153,14 +155,18 @@ export class Connections {
     const known = this.#lanes.get(lane)
     if (known) return known
     if (this.#closed) throw new Failure('closed', `the connection to ${this.#address} is closed`)
-    const rpc = this.#connect()
+    const rpc = this.#connect(lane)
     this.#lanes.set(lane, rpc)
     return rpc
   }
 
-  #connect(): RpcClient {
+  #connect(lane: Lane): RpcClient {
     const { host, port } = splitAddress(this.#address)
-    const rpc = new RpcClient(addressOf(host, port), { clock: this.#clock, curve: this.#curve })
+    const rpc = new RpcClient(addressOf(host, port), {
+      clock: this.#clock,
+      curve: this.#curve,
+      ...(lane === 'chunks' && { lostAfterMs: chunksLostAfterMs }),
+    })
     rpc.onDisconnect(() => {
       for (const listener of this.#onDisconnect) listener()
     })

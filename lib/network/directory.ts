@@ -15,8 +15,8 @@ export class Directory {
   readonly #children = new Map<string, Child>()
   readonly #promises = new Map<StreamKey, Map<number, Promised[]>>()
 
-  /** A child that was told to get a run and has not reported it for this long may have failed, ms. */
-  static readonly promiseMs = 10_000
+  /** A child that was told to get a run and has not reported it for this long has failed: it gives a run up itself by then (prefetcher.ts), ms. */
+  static readonly promiseMs = 60_000
   /** Siblings named per run: the second is for when the first fails. */
   static readonly peersPerRun = 2
   /** Above this many children in wait for one, a child that is still receiving is not named while another could be. */

@@ -64,13 +64,14 @@ export class RelayProvider implements Provider {
 
   async read(stream: KnownStream, page: Page, run: Run, options: ReadOptions): Promise<Uint8Array | undefined> {
     const { prefetcher, shelf } = this.#parts
-    if (!options.local) prefetcher.follow(options.reader, stream, page, run)
     const key = runKey(page.stream, run.first)
     const held = shelf.get(key) ?? (await this.#reading.run(key, () => this.#stored(page, run, key)))
-    if (held) return held
     if (options.local)
-      return (await prefetcher.underWay(page.stream, run.first, options.signal))?.bytes ?? shelf.get(key)
-    return (await prefetcher.read(stream, page, run, options.signal)).bytes
+      return held ?? (await prefetcher.underWay(page.stream, run.first, options.signal))?.bytes ?? shelf.get(key)
+    // What is read now is asked for before what is read next.
+    const fetching = held ? undefined : prefetcher.read(stream, page, run, options.signal)
+    prefetcher.follow(options.reader, stream, page, run)
+    return held ?? (await fetching)?.bytes
   }
 
   async #stored(page: Page, run: Run, key: string): Promise<Uint8Array | undefined> {

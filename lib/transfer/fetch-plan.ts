@@ -10,6 +10,8 @@ export interface Candidate {
   trust: Trust
   /** Past this many ms its answer is late. */
   lateAfterMs: number
+  /** How long the run should take from it, ms; 0 when nothing is known. */
+  expectedMs: number
 }
 
 export interface Attempt {
@@ -27,7 +29,10 @@ export type FetchStep =
   | { do: 'wait'; ms: number }
   | { do: 'fail' }
 
-/** Past this another node is asked whatever was spent on hedges: a stall is to be 5 s at most (FAULTS.md), ms. */
+/**
+ * Past this another node is asked whatever was spent on hedges: a stall is to be 5 s at most (FAULTS.md), ms. Where the line itself is so slow
+ * that a run takes as long, asking another would only send it twice.
+ */
 const overdueMs = 3500
 /** How many nodes are asked for one run at a time. */
 const attemptsAtOnce = 2
@@ -50,8 +55,9 @@ export function planFetch(
   // A master that is late mostly waits for the one above itself: asking that one too would only send the bytes twice.
   // One that holds up all that it was asked for is not waited for each time: the first hedge told enough.
   const isWorthIt = (mayHedge || newest.isAvoided) && next.origin !== 'supermaster'
-  const lateMs = isWorthIt ? lateAfter(candidates, newest.address) : Number.POSITIVE_INFINITY
-  const lateAt = newest.startedAt + Math.min(lateMs, overdueMs)
+  const asked = candidates.find((candidate) => candidate.address === newest.address)
+  const lateMs = isWorthIt ? (asked?.lateAfterMs ?? 0) : Number.POSITIVE_INFINITY
+  const lateAt = newest.startedAt + Math.min(lateMs, overdueAfter(next, asked))
   return now >= lateAt ? { do: 'ask', candidate: next, hedge: true } : { do: 'wait', ms: lateAt - now }
 }
 
@@ -63,8 +69,10 @@ function order(candidates: readonly Candidate[]): Candidate[] {
   ]
 }
 
-function lateAfter(candidates: readonly Candidate[], address: Address): number {
-  return candidates.find((candidate) => candidate.address === address)?.lateAfterMs ?? 0
+/** A sibling that is slow, while the next one is not, is not waited for: it may be slow on purpose. */
+function overdueAfter(next: Candidate, asked: Candidate | undefined): number {
+  const askedMs = asked && asked.origin !== 'sibling' ? asked.expectedMs : 0
+  return Math.max(overdueMs, 2 * Math.max(askedMs, next.expectedMs))
 }
 
 /** Bytes that hedges may add, as a share of what was received, and what may always be spent. */

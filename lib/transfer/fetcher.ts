@@ -2,6 +2,7 @@ import { backoffMs } from '../base/backoff.ts'
 import { type Chance, type Clock, pause } from '../base/clock.ts'
 import { Failure, isFailure, toFailure } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import { Pace } from '../network/pace.ts'
 import type { Peer } from '../network/peer.ts'
 import type { Peers } from '../network/peers.ts'
 import type { Origin, Traffic } from '../network/traffic.ts'
@@ -30,8 +31,8 @@ export interface FetchedRun {
   askedAt: number
 }
 
-/** How long a node that is asked may take to get the chunk itself, ms. */
-const waitMs = 8000
+/** How long a node that is asked may take to get the run itself, ms: at least, and at most (contract.ts). */
+const waitMs = { least: 8000, most: 60_000 }
 
 /**
  * Gets one run of chunks over the network and verifies it. What to do next is decided by `planFetch`; this shell
@@ -69,9 +70,9 @@ export class Fetcher {
     signal: AbortSignal,
   ): Promise<FetchedRun | undefined> {
     const { clock, traffic } = this.#options
-    const candidates = this.#candidates(siblings)
-    const attempts: (Attempt & { abort: AbortController })[] = []
     const sizeBytes = page.bytesOf(run.first, run.count)
+    const candidates = this.#candidates(siblings, sizeBytes)
+    const attempts: (Attempt & { abort: AbortController })[] = []
     return new Promise((resolve, reject) => {
       let cancelTimer = () => {}
       let over = false
@@ -80,8 +81,11 @@ export class Fetcher {
         over = true
         cancelTimer()
         signal.removeEventListener('abort', onAbort)
-        for (const attempt of attempts)
-          if (attempt.underWay) attempt.abort.abort(new Failure('aborted', 'no longer needed'))
+        for (const attempt of attempts) {
+          if (!attempt.underWay) continue
+          attempt.abort.abort(new Failure('aborted', 'no longer needed'))
+          this.#options.peers.at(attempt.address).pace.outlasted(clock.now() - attempt.startedAt, sizeBytes)
+        }
         settle()
       }
       const onAbort = () => end(() => reject(signal.reason))
@@ -147,24 +151,25 @@ export class Fetcher {
     const peer = peers.at(candidate.address)
     const { name, epoch } = stream.descriptor
     const startedAt = clock.now()
+    const patienceMs = Math.round(Math.min(waitMs.most, Math.max(waitMs.least, 3 * candidate.expectedMs)))
     const asked = {
       count: run.count,
       epoch,
-      waitMs,
+      waitMs: patienceMs,
       local: candidate.origin === 'sibling',
       lease: candidate.address === uplink.current && uplink.shares ? uplink.lease : undefined,
     }
     // A master that is late is looked at, whether or not another is asked in its place.
     let cancelSuspicion = () => {}
     const suspectLater = () => {
-      cancelSuspicion = clock.after(candidate.lateAfterMs, () => {
+      cancelSuspicion = clock.after(Math.min(candidate.lateAfterMs, Pace.unknownMs), () => {
         void uplink.suspect(candidate.address)
         suspectLater()
       })
     }
     suspectLater()
     try {
-      const reply = await peer.get(name, run.first, asked, { signal, timeoutMs: waitMs + 2000 })
+      const reply = await peer.get(name, run.first, asked, { signal, timeoutMs: patienceMs + 2000 })
       if (reply.status !== 'data') return undefined
       if (reply.index === run.first && page.firstWrong(run.first, run.count, reply.data) === -1) {
         peer.answered(clock.now() - startedAt, reply.data.length)
@@ -196,7 +201,7 @@ export class Fetcher {
     }
   }
 
-  #candidates(siblings: Address[]): Candidate[] {
+  #candidates(siblings: Address[], sizeBytes: number): Candidate[] {
     const { uplink, peers, clock } = this.#options
     const [master] = uplink.chain
     const upward = uplink.upward()
@@ -206,8 +211,9 @@ export class Fetcher {
     ]
     const now = clock.now()
     return origins.map(([address, origin]) => {
-      const peer = peers.at(address)
-      return { address, origin, trust: trustOf(peer.badAt, now), lateAfterMs: peer.pace.lateAfterMs }
+      const { pace, badAt } = peers.at(address)
+      const [lateAfterMs, expectedMs] = [pace.lateAfterMs(sizeBytes), pace.expectedMs(sizeBytes)]
+      return { address, origin, trust: trustOf(badAt, now), lateAfterMs, expectedMs }
     })
   }
 

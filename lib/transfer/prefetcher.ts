@@ -9,6 +9,7 @@ import { type Run, runAt } from '../stream/runs.ts'
 import type { StreamKey } from '../stream/stream-key.ts'
 import type { FetchedRun, Fetcher } from './fetcher.ts'
 import type { KnownStream } from './known-stream.ts'
+import { Slots } from './slots.ts'
 
 /** Where fetched runs go, and where it is known which are there already. */
 export interface Shelf {
@@ -142,7 +143,8 @@ export class Prefetcher {
     const key = runKey(page.stream, run.first)
     const abort = new AbortController()
     const isUnwanted = () => !entry.isAwaited && reader !== undefined && reader.isLeft
-    const fetched = this.#fetch(stream, page, run, asking, abort, isUnwanted)
+    const isAwaited = () => entry.isAwaited
+    const fetched = this.#fetch(stream, page, run, asking, abort, { isUnwanted, isAwaited })
     const entry: UnderWay = { abort, fetched, isAwaited: false }
     this.#underWay.set(key, entry)
     const ended = () => this.#underWay.delete(key)
@@ -157,13 +159,13 @@ export class Prefetcher {
     run: Run,
     asking: Promise<Assignments>,
     abort: AbortController,
-    isUnwanted: () => boolean,
+    { isUnwanted, isAwaited }: { isUnwanted(): boolean; isAwaited(): boolean },
   ): Promise<FetchedRun> {
     const { clock, fetcher, shelf, uplink } = this.#options
     const siblings = siblingsFor(await asking, run)
     const slots = this.#slotsOf(siblings[0] ?? uplink.current ?? '')
     const sizeBytes = page.bytesOf(run.first, run.count)
-    await slots.take(sizeBytes)
+    await slots.take(sizeBytes, isAwaited)
     let hasRoom: Promise<void> | undefined
     const cancelLimit = clock.after(fetchLimitMs, () => abort.abort(fetcher.unavailable()))
     try {
@@ -264,38 +266,6 @@ interface Reader {
   busy: boolean
   /** Whether the reader jumped elsewhere or went away. */
   isLeft: boolean
-}
-
-/** Bytes asked from one peer and not yet here: no more than it may send without queueing. */
-class Slots {
-  readonly #capacity: () => number
-  readonly #waiting: { bytes: number; go: () => void }[] = []
-  #taken = 0
-
-  constructor(capacity: () => number) {
-    this.#capacity = capacity
-  }
-
-  take(bytes: number): Promise<void> {
-    if (this.#waiting.length === 0 && this.#fits(bytes)) {
-      this.#taken += bytes
-      return Promise.resolve()
-    }
-    return new Promise((resolve) => this.#waiting.push({ bytes, go: resolve }))
-  }
-
-  release(bytes: number): void {
-    this.#taken -= bytes
-    for (let next = this.#waiting[0]; next && this.#fits(next.bytes); next = this.#waiting[0]) {
-      this.#waiting.shift()
-      this.#taken += next.bytes
-      next.go()
-    }
-  }
-
-  #fits(bytes: number): boolean {
-    return this.#taken === 0 || this.#taken + bytes <= this.#capacity()
-  }
 }
 
 export function runKey(stream: StreamKey, first: number): string {

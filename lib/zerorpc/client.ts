@@ -8,7 +8,7 @@ import { type ChannelListener, ClientChannel, type EndChannel } from './client-c
 import { type KeyPair, proofOf, z85 } from './curve.ts'
 import { decodeEvent, type Event, encodeEvent, idKey, type MessageId, mostGot } from './event.ts'
 import { Heartbeat } from './heartbeat.ts'
-import { defaultHeartbeatMs, lingerMs, type RpcOptions } from './options.ts'
+import { lingerMs, type RpcOptions } from './options.ts'
 
 export interface Reply {
   value: unknown
@@ -67,10 +67,10 @@ export class RpcClient {
 
   constructor(endpoint: string, options: RpcOptions & { curve?: ClientCurve | undefined } = {}) {
     const { curve } = options
-    const { clock = systemClock, heartbeatMs = defaultHeartbeatMs, maxFrameBytes = limits.frameBytes } = options
+    const { clock = systemClock, maxFrameBytes = limits.frameBytes } = options
     this.#endpoint = endpoint
     this.#clock = clock
-    this.#heartbeat = new Heartbeat(clock, heartbeatMs)
+    this.#heartbeat = new Heartbeat(clock, options)
     this.#socket = new Dealer({
       linger: lingerMs,
       maxMessageSize: maxFrameBytes,

@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts'
+import { defaultHeartbeatMs, type RpcOptions } from './options.ts'
 
 /** What a heartbeat needs to know of a channel. */
 export interface Beating {
@@ -8,7 +9,7 @@ export interface Beating {
   beatAt: number
   /** Sends one heartbeat. */
   beat(): void
-  /** Nothing came for two intervals. */
+  /** Nothing came for too long. */
   lost(): void
 }
 
@@ -16,13 +17,15 @@ export interface Beating {
 export class Heartbeat {
   readonly #clock: Clock
   readonly #intervalMs: number
+  readonly #lostAfterMs: number
   readonly #channels = new Set<Beating>()
   #cancel: (() => void) | undefined
   #sweptAt = 0
 
-  constructor(clock: Clock, intervalMs: number) {
+  constructor(clock: Clock, { heartbeatMs = defaultHeartbeatMs, lostAfterMs = 2 * heartbeatMs }: RpcOptions) {
     this.#clock = clock
-    this.#intervalMs = intervalMs
+    this.#intervalMs = heartbeatMs
+    this.#lostAfterMs = lostAfterMs
   }
 
   add(channel: Beating): void {
@@ -53,7 +56,7 @@ export class Heartbeat {
     this.#sweptAt = now
     for (const channel of [...this.#channels]) {
       if (stoodStillMs > 0) channel.heardAt = Math.min(now, channel.heardAt + stoodStillMs)
-      if (now - channel.heardAt >= 2 * this.#intervalMs) {
+      if (now - channel.heardAt >= this.#lostAfterMs) {
         this.#channels.delete(channel)
         channel.lost()
       } else if (now - channel.beatAt >= this.#intervalMs) {

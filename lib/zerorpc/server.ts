@@ -8,7 +8,7 @@ import { receiveEach } from './breather.ts'
 import { type KeyPair, ProofChecker, z85 } from './curve.ts'
 import { decodeEvent, type Event, encodeEvent, idKey, type MessageId } from './event.ts'
 import { Heartbeat } from './heartbeat.ts'
-import { defaultHeartbeatMs, lingerMs, type RpcOptions } from './options.ts'
+import { lingerMs, type RpcOptions } from './options.ts'
 import { SendQueue } from './send-queue.ts'
 import { ServerChannel } from './server-channel.ts'
 import { type Admits, ZapHandler } from './zap.ts'
@@ -71,11 +71,11 @@ export class RpcServer implements Closeable {
   bytesReceived = 0
 
   constructor(options: RpcServerOptions) {
-    const { clock = systemClock, heartbeatMs = defaultHeartbeatMs, maxFrameBytes = limits.frameBytes } = options
+    const { clock = systemClock, maxFrameBytes = limits.frameBytes } = options
     const { sendQueueMessages = limits.sendQueueMessages } = options
     this.#options = options
     this.#clock = clock
-    this.#heartbeat = new Heartbeat(clock, heartbeatMs)
+    this.#heartbeat = new Heartbeat(clock, options)
     const { curve } = options
     // A context of its own: there is one ZAP handler to a context.
     const context = curve && new Context()

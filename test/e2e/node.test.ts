@@ -80,7 +80,7 @@ describe('node.js', function () {
   })
 
   it('drains at SIGTERM: ends with 0 within 5 s, and a streamer loses nothing', async () => {
-    const film = await publishBytes(join(folder, 'data'), 'film', { count: 200, sizeBytes: 50_000 })
+    const film = await publishBytes(join(folder, 'data'), 'film', { count: 500, sizeBytes: 50_000 })
     const source = await programs.node('source', ['--videodatabase', join(folder, 'data')])
     const relay = await programs.node('relay', ['--chunkdirectory', join(folder, 'chunks'), '--master', source.address])
     let tookMs = Number.NaN

@@ -46,30 +46,40 @@ describe('a line that is slower than a ping may be behind chunks', () => {
     await network.close()
   })
 
-  it('costs a relay neither its master nor the siblings that it names: each chunk crosses it once', async function () {
-    this.timeout(60_000)
-    const source = await network.source()
-    const film = await publishBytes(source.directory, 'film', { count: 60, sizeBytes: 64 * 1024 })
-    const mit = await network.relay('mit', [source.address])
-    const link = await ChaosProxy.before(mit.address, seed)
-    proxies.push(link)
-    const [ben, alyssa] = [
-      await network.relay('ben', [link.address, source.address]),
-      await network.relay('alyssa', [link.address, source.address]),
-    ]
-    for (const relay of [ben, alyssa])
-      await until(
-        'registration',
-        () => relay.stats().master,
-        (master) => master === link.address,
-      )
-    link.weather({ bytesPerSec: 800_000 })
-    const streamed = await Promise.all([ben, alyssa].map((relay) => streamFrom(relay, 'film')))
-    for (const { sha256 } of streamed) expect(sha256).to.equal(film.sha256)
-    const stats = [ben.stats(), alyssa.stats()]
-    expect(stats.map(({ master }) => master)).to.deep.equal([link.address, link.address])
-    expect(stats.map(({ bytesFrom }) => bytesFrom.supermaster)).to.deep.equal([0, 0])
-    const crossed = stats.reduce((sum, { bytesFrom }) => sum + bytesFrom.master, 0)
-    expect(crossed / film.sizeBytes, 'copies over the line').to.be.below(1.3)
-  })
+  for (const [bytesPerSec, spareBytes] of [
+    [800_000, 0],
+    // The one that has it from its sibling asks the master beside it until it knows that the line is slow for the master, too.
+    [300_000, 2_300_000],
+  ] as const)
+    it(`and carries ${(bytesPerSec * 8) / 1e6} Mbit/s costs a relay neither its master nor the siblings that it names: each chunk crosses it once`, async function () {
+      this.timeout(60_000)
+      const source = await network.source()
+      const film = await publishBytes(source.directory, 'film', { count: 60, sizeBytes: 64 * 1024 })
+      // Whatever is above the two relays is behind the line; their master holds the film.
+      const above = await ChaosProxy.before(source.address, seed)
+      proxies.push(above)
+      const mit = await network.relay('mit', [above.address])
+      await streamFrom(mit, 'film')
+      const line = await ChaosProxy.before(mit.address, seed)
+      proxies.push(line)
+      const [ben, alyssa] = [
+        await network.relay('ben', [line.address, above.address]),
+        await network.relay('alyssa', [line.address, above.address]),
+      ]
+      for (const relay of [ben, alyssa])
+        await until(
+          'registration',
+          () => relay.stats().master,
+          (known) => known === line.address,
+        )
+      for (const proxy of proxies) proxy.weather({ bytesPerSec })
+      const carried = () => proxies.reduce((sum, { bytesDown }) => sum + bytesDown, 0)
+      const before = carried()
+      const streamed = await Promise.all([ben, alyssa].map((relay) => streamFrom(relay, 'film')))
+      for (const { sha256 } of streamed) expect(sha256).to.equal(film.sha256)
+      const stats = [ben.stats(), alyssa.stats()]
+      expect(stats.map(({ master }) => master)).to.deep.equal([line.address, line.address])
+      expect(stats.map(({ bytesFrom }) => bytesFrom.supermaster)).to.deep.equal([0, 0])
+      expect(carried() - before, 'bytes over the line').to.be.below(film.sizeBytes * 1.02 + spareBytes)
+    })
 })

@@ -36,6 +36,8 @@ export class ChaosProxy {
   #up = calm
   #down = calm
   flips = 0
+  /** Bytes that came from the node. */
+  bytesDown = 0
 
   private constructor(server: Server, target: string, seed: number) {
     this.#server = server
@@ -116,6 +118,9 @@ export class ChaosProxy {
     }
     this.#carry(client, node, () => this.#up)
     this.#carry(node, client, () => this.#down)
+    node.on('data', ({ length }: Buffer) => {
+      this.bytesDown += length
+    })
   }
 
   /** Takes bytes of one side and gives them to the other when their time has come. */

@@ -1,10 +1,14 @@
 import { expect } from 'chai'
 import { type Attempt, type Candidate, hedgeFreeBytes, mayHedge, planFetch } from '../../lib/transfer/fetch-plan.ts'
 
-const sibling: Candidate = { address: 'tcp://sibling:1', origin: 'sibling', trust: 'trusted', lateAfterMs: 100 }
-const master: Candidate = { address: 'tcp://master:1', origin: 'master', trust: 'trusted', lateAfterMs: 200 }
-const above: Candidate = { address: 'tcp://above:1', origin: 'supermaster', trust: 'trusted', lateAfterMs: 200 }
+const sibling = candidate('tcp://sibling:1', 'sibling', 100)
+const master = candidate('tcp://master:1', 'master', 200)
+const above = candidate('tcp://above:1', 'supermaster', 200)
 const all = [sibling, master, above]
+
+function candidate(address: string, origin: Candidate['origin'], lateAfterMs: number): Candidate {
+  return { address, origin, trust: 'trusted', lateAfterMs, expectedMs: 0 }
+}
 
 function asked(candidate: Candidate, startedAt: number, underWay: boolean, isAvoided = false): Attempt {
   return { address: candidate.address, startedAt, underWay, isAvoided }
@@ -46,6 +50,20 @@ describe('the plan of a fetch', () => {
 
   it('asks another one all the same before the wait becomes a stall of 5 s', () => {
     expect(planFetch(all, [asked(sibling, 0, true)], 3500, false)).to.include({ do: 'ask', candidate: master })
+  })
+
+  it('waits longer where the line above is so slow that another would not be faster', () => {
+    const [slow, slowMaster] = [sibling, master].map((one) => ({ ...one, expectedMs: 4000, lateAfterMs: 8000 }))
+    if (!slow || !slowMaster) throw new Error('unreachable')
+    expect(planFetch([slow, slowMaster], [asked(slow, 0, true)], 3500, false), 'the master as well').to.deep.equal({
+      do: 'wait',
+      ms: 4500,
+    })
+    expect(planFetch([slow, master], [asked(slow, 0, true)], 3500, false), 'the sibling alone').to.include({
+      do: 'ask',
+    })
+    expect(planFetch([slowMaster, above], [asked(slowMaster, 0, true)], 3500, false)).to.include({ do: 'wait' })
+    expect(planFetch([slowMaster, above], [asked(slowMaster, 0, true)], 8000, false)).to.include({ candidate: above })
   })
 
   it('asks no third one at the same time', () => {

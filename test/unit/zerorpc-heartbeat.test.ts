@@ -7,7 +7,7 @@ describe('the heartbeat of channels', () => {
   let heartbeat: Heartbeat
   beforeEach(() => {
     clock = new VirtualClock()
-    heartbeat = new Heartbeat(clock, 1000)
+    heartbeat = new Heartbeat(clock, { heartbeatMs: 1000 })
   })
 
   it('beats once an interval, and calls a channel lost after two of silence', async () => {
@@ -18,6 +18,17 @@ describe('the heartbeat of channels', () => {
     await clock.advance(600)
     expect(channel.losses).to.equal(1)
     await clock.advance(5000)
+    expect(channel.losses).to.equal(1)
+  })
+
+  it('waits longer for a sign of life where it is told to, and beats as often', async () => {
+    heartbeat = new Heartbeat(clock, { heartbeatMs: 1000, lostAfterMs: 10_000 })
+    const channel = makeChannel()
+    heartbeat.add(channel)
+    await clock.advance(9500)
+    expect(channel.losses).to.equal(0)
+    expect(channel.beats).to.be.within(8, 9)
+    await clock.advance(1000)
     expect(channel.losses).to.equal(1)
   })
 
