@@ -41,7 +41,6 @@ export class Connections {
   #refusal: { failure: Failure; at: number } | undefined
   /** Bytes of connections that are gone. */
   readonly #past = { sent: 0, received: 0 }
-  readonly #calls = new Map<AbortController, { lane: Lane; askedAt: number }>()
   readonly #onDisconnect: (() => void)[] = []
   readonly #onRefused: ((failure: Failure) => void)[] = []
 
@@ -55,27 +54,17 @@ export class Connections {
     if (keys && !key) this.#unkeyed = unkeyed(address)
   }
 
-  // Not AbortSignal.any: on Node 20 it keeps every combined signal for as long as its sources live.
   async call(lane: Lane, method: string, args: unknown[], options: CallOptions = {}): Promise<Reply> {
     if (this.#unkeyed) throw this.#unkeyed
     if (this.#refusal) this.#connectAnew(this.#refusal)
     const rpc = this.#lane(lane)
     const askedAt = this.#clock.now()
-    const call = new AbortController()
-    const parent = options.signal
-    const onParentAbort = () => call.abort(parent?.reason)
-    if (parent?.aborted) onParentAbort()
-    else parent?.addEventListener('abort', onParentAbort, { once: true })
-    this.#calls.set(call, { lane, askedAt })
     try {
-      return await rpc.call(method, args, { ...options, signal: call.signal })
+      return await rpc.call(method, args, options)
     } catch (error) {
       const isSilent = Math.max(rpc.heardAt, this.#chunksAnewAt) < askedAt
       if (lane === 'chunks' && isSilent && isFailure(error, 'timeout')) this.#chunksAnew(rpc)
       throw error
-    } finally {
-      this.#calls.delete(call)
-      parent?.removeEventListener('abort', onParentAbort)
     }
   }
 
@@ -137,17 +126,17 @@ export class Connections {
   /** A living node may have a dead connection for chunks: it is given up when nothing comes on it, no answer either, for too long. */
   async #lookAtChunks(withinMs: number): Promise<void> {
     const rpc = this.#lanes.get('chunks')
-    const [oldest] = [...this.#calls.values()].filter(({ lane }) => lane === 'chunks')
-    if (!rpc || !oldest) return
+    const oldestCallAt = rpc?.oldestCallAt
+    if (!rpc || oldestCallAt === undefined) return
     const answers = rpc.call('ping', [], { timeoutMs: withinMs })
     if (await answers.then(() => true).catch((error) => !isFailure(error, 'timeout', 'unreachable'))) return
-    const silentMs = this.#clock.now() - Math.max(oldest.askedAt, rpc.heardAt, this.#chunksAnewAt)
+    const silentMs = this.#clock.now() - Math.max(oldestCallAt, rpc.heardAt, this.#chunksAnewAt)
     if (silentMs > this.#silentMs()) this.#chunksAnew(rpc)
   }
 
   #chunksAnew(rpc: RpcClient): void {
     this.#chunksAnewAt = this.#clock.now()
-    this.#endCalls(new Failure('unreachable', `the connection for chunks to ${this.#address} is dead`), 'chunks')
+    rpc.abandon(new Failure('unreachable', `the connection for chunks to ${this.#address} is dead`))
     rpc.reconnect()
   }
 
@@ -192,8 +181,8 @@ export class Connections {
     for (const listener of this.#onRefused) listener(failure)
   }
 
-  #endCalls(reason: Failure, only?: Lane): void {
-    for (const [call, { lane }] of [...this.#calls]) if (only === undefined || only === lane) call.abort(reason)
+  #endCalls(reason: Failure): void {
+    for (const rpc of this.#lanes.values()) rpc.abandon(reason)
   }
 }
 

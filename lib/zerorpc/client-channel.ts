@@ -13,17 +13,20 @@ export type EndChannel = (() => void) & { channel: ClientChannel }
 
 /** One call in progress at a client. */
 export class ClientChannel implements Beating {
+  readonly id: string
   readonly listener: ChannelListener
+  /** When the call began, ms. */
+  readonly openedAt: number
   heardAt: number
   beatAt: number
   isOver = false
   release = () => {}
-  readonly #id: string
   readonly #send: (event: Event) => void
   #count = 0
 
   constructor(id: string, now: number, listener: ChannelListener, send: (event: Event) => void) {
-    this.#id = id
+    this.id = id
+    this.openedAt = now
     this.heardAt = now
     this.beatAt = now
     this.listener = listener
@@ -32,10 +35,7 @@ export class ClientChannel implements Beating {
 
   send(name: string, args: unknown): void {
     if (this.isOver) return
-    // Behind the opener, which is sent in the next microtask.
-    queueMicrotask(() =>
-      this.#send({ header: { message_id: `${this.#id}.${this.#count++}`, v: 3, response_to: this.#id }, name, args }),
-    )
+    this.#send({ header: { message_id: `${this.id}.${this.#count++}`, v: 3, response_to: this.id }, name, args })
   }
 
   beat(): void {
@@ -43,7 +43,7 @@ export class ClientChannel implements Beating {
   }
 
   lost(): void {
-    this.fail(new Failure('unreachable', 'Lost remote after two heartbeat intervals of silence'))
+    this.fail(new Failure('unreachable', 'Lost remote: it fell silent'))
   }
 
   fail(error: unknown): void {

@@ -198,12 +198,22 @@ export class RpcClient {
     this.#socket.connect(this.#endpoint)
   }
 
+  /** When the oldest call in progress began, by the monotonic clock, ms. */
+  get oldestCallAt(): number | undefined {
+    for (const { openedAt } of this.#channels.values()) return openedAt
+    return undefined
+  }
+
+  /** Ends all calls in progress: they reject with `reason`. */
+  abandon(reason: Failure): void {
+    for (const channel of [...this.#channels.values()]) channel.fail(reason)
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
     this.#heartbeat.close()
-    for (const channel of [...this.#channels.values()])
-      channel.fail(new Failure('closed', `the connection to ${this.#endpoint} is closed`))
+    this.abandon(new Failure('closed', `the connection to ${this.#endpoint} is closed`))
     // An observer closes itself when its last event is read; where nobody listened, none was.
     this.#events.on('end', () => {})
     this.#socket.close()
@@ -232,30 +242,29 @@ export class RpcClient {
     }
     signal?.addEventListener('abort', onAbort, { once: true })
     const end = Object.assign(() => channel.end(), { channel })
-    // The caller gets `end` before anything can happen on the channel.
-    queueMicrotask(() => {
-      if (this.#closed) return channel.fail(new Failure('closed', `the connection to ${this.#endpoint} is closed`))
-      if (signal?.aborted) return onAbort()
-      if (payload.length > 0 && !this.#serverTakesPayload) {
-        return channel.fail(new Failure('refused', `${this.#endpoint} has not announced that it takes payload frames`))
-      }
-      if (channel.isOver) return
-      this.#channels.set(id, channel)
-      this.#heartbeat.add(channel)
-      try {
-        const header = {
-          message_id: id,
-          v: 3 as const,
-          pf: payload.length,
-          ...(this.#who && { who: this.#who }),
-          ...(this.#got.length > 0 && { got: this.#got.splice(0) }),
-        }
-        this.#send({ header, name: method, args }, payload)
-      } catch (cause) {
-        channel.fail(new Failure('bad-argument', `msgpack cannot carry the arguments of ${method}`, { cause }))
-      }
-    })
+    if (this.#closed) channel.fail(new Failure('closed', `the connection to ${this.#endpoint} is closed`))
+    else if (signal?.aborted) onAbort()
+    else if (payload.length > 0 && !this.#serverTakesPayload)
+      channel.fail(new Failure('refused', `${this.#endpoint} has not announced that it takes payload frames`))
+    else this.#begin(channel, method, args, payload)
     return end
+  }
+
+  #begin(channel: ClientChannel, method: string, args: unknown[], payload: Uint8Array[]): void {
+    this.#channels.set(channel.id, channel)
+    this.#heartbeat.add(channel)
+    const header = {
+      message_id: channel.id,
+      v: 3 as const,
+      pf: payload.length,
+      ...(this.#who && { who: this.#who }),
+      ...(this.#got.length > 0 && { got: this.#got.splice(0) }),
+    }
+    try {
+      this.#send({ header, name: method, args }, payload)
+    } catch (cause) {
+      channel.fail(new Failure('bad-argument', `msgpack cannot carry the arguments of ${method}`, { cause }))
+    }
   }
 
   #send(event: Event, payload: Uint8Array[]): void {
@@ -273,9 +282,7 @@ export class RpcClient {
       for (let frames = this.#queue.shift(); frames && !this.#closed; frames = this.#queue.shift())
         await this.#socket.send(frames)
     } catch (error) {
-      if (!this.#closed)
-        for (const channel of [...this.#channels.values()])
-          channel.fail(new Failure('unreachable', `cannot send to ${this.#endpoint}`, { cause: error }))
+      if (!this.#closed) this.abandon(new Failure('unreachable', `cannot send to ${this.#endpoint}`, { cause: error }))
     } finally {
       this.#writing = false
     }
@@ -290,8 +297,7 @@ export class RpcClient {
       })
     } catch (error) {
       if (!this.#closed)
-        for (const channel of [...this.#channels.values()])
-          channel.fail(new Failure('unreachable', `the connection to ${this.#endpoint} failed`, { cause: error }))
+        this.abandon(new Failure('unreachable', `the connection to ${this.#endpoint} failed`, { cause: error }))
     }
   }
 
