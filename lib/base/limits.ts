@@ -9,10 +9,10 @@ export interface Limit {
 /** Every cap in one table. docs/limits.md shows the same for people; a test holds the two together. */
 export const limitTable = {
   runBytes: {
-    value: 3 * 1024 * 1024,
+    value: 2 * 1024 * 1024,
     unit: 'bytes',
     means:
-      'a run of chunks asked for at once (or one larger chunk); with 2 MiB the calls cost a sixth more CPU, with 4 MiB a relay takes 10 to 30 MB more (bench)',
+      'a run of chunks asked for at once (or one larger chunk); with 1 MiB the calls cost a third more CPU, with 3 MiB eight streamers take a relay past 128 MB (bench)',
     memory: 'one buffer a request',
   },
   runMs: {

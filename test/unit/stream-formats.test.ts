@@ -179,10 +179,10 @@ describe('a descriptor', () => {
 })
 
 describe('runs', () => {
-  it('cut a page of small chunks into pieces of at most 3 MiB, the same from every chunk of it', () => {
+  it('cut a page of small chunks into pieces of at most 2 MiB, the same from every chunk of it', () => {
     const { page } = makePage(1024, 5 * 1024)
     const run = runAt(page, 300)
-    expect(page.bytesOf(run.first, run.count)).to.be.at.most(3 * 1024 * 1024)
+    expect(page.bytesOf(run.first, run.count)).to.be.at.most(2 * 1024 * 1024)
     expect(run.first).to.be.at.most(300)
     expect(run.first + run.count).to.be.above(300)
     expect(runAt(page, run.first)).to.deep.equal(run)
@@ -197,7 +197,7 @@ describe('runs', () => {
     expect(page.bytesOf(0, runAt(page, 0).count)).to.be.at.most(256 * 1024)
   })
 
-  it('of a film hold what plays in four seconds, within 256 KiB and 3 MiB', () => {
+  it('of a film hold what plays in four seconds, within 256 KiB and 2 MiB', () => {
     const runBytes = (bytesPerSec: number, durationMs = 60_000) =>
       Descriptor.make({ ...fields, chunkBytes: (bytesPerSec * durationMs) / 1000, durationMs }, signer).runBytes
     expect(runBytes(250_000)).to.equal(1_000_000)
