@@ -69,10 +69,10 @@ function order(candidates: readonly Candidate[]): Candidate[] {
   ]
 }
 
-/** A sibling that is slow, while the next one is not, is not waited for: it may be slow on purpose. */
+/** Only what is above tells of the line: a sibling may be slow on purpose. */
 function overdueAfter(next: Candidate, asked: Candidate | undefined): number {
-  const askedMs = asked && asked.origin !== 'sibling' ? asked.expectedMs : 0
-  return Math.max(overdueMs, 2 * Math.max(askedMs, next.expectedMs))
+  const above = [next, asked].map((one) => (one && one.origin !== 'sibling' ? one.expectedMs : 0))
+  return Math.max(overdueMs, 2 * Math.max(...above))
 }
 
 /** Bytes that hedges may add, as a share of what was received, and what may always be spent. */

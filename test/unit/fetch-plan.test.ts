@@ -62,6 +62,8 @@ describe('the plan of a fetch', () => {
     expect(planFetch([slow, master], [asked(slow, 0, true)], 3500, false), 'the sibling alone').to.include({
       do: 'ask',
     })
+    const other = { ...slow, address: 'tcp://other:1' as const }
+    expect(planFetch([slow, other], [asked(slow, 0, true)], 3500, false), 'two siblings').to.include({ do: 'ask' })
     expect(planFetch([slowMaster, above], [asked(slowMaster, 0, true)], 3500, false)).to.include({ do: 'wait' })
     expect(planFetch([slowMaster, above], [asked(slowMaster, 0, true)], 8000, false)).to.include({ candidate: above })
   })
