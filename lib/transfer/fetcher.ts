@@ -205,11 +205,13 @@ export class Fetcher {
     const { uplink, peers, clock } = this.#options
     const [master] = uplink.chain
     const upward = uplink.upward()
+    const now = clock.now()
+    // The master named them a while ago; since then one may have been late or silent.
+    const usable = siblings.filter((address) => peers.at(address).avoidUntil <= now)
     const origins: [Address, Origin][] = [
-      ...siblings.map((address): [Address, Origin] => [address, 'sibling']),
+      ...usable.map((address): [Address, Origin] => [address, 'sibling']),
       ...upward.map((address): [Address, Origin] => [address, address === master ? 'master' : 'supermaster']),
     ]
-    const now = clock.now()
     return origins.map(([address, origin]) => {
       const { pace, badAt } = peers.at(address)
       const [lateAfterMs, expectedMs] = [pace.lateAfterMs(sizeBytes), pace.expectedMs(sizeBytes)]
