@@ -46,6 +46,8 @@ export class Peer {
   windowBytes = 0
   /** It was late or silent: siblings are asked in its place until then, by the monotonic clock, ms. */
   avoidUntil = 0
+  /** It did not answer at all: until then it is not asked as a sibling, by the monotonic clock, ms. */
+  lostUntil = 0
   #lateInARow = 0
   /** Runs that it sent wrong, by the monotonic clock, ms; the newest last. */
   readonly badAt: number[] = []
@@ -185,6 +187,12 @@ export class Peer {
     // Several requests that were under way together are late together.
     if (now < this.avoidUntil) return
     this.avoidUntil = now + Math.min(avoidMs.most, avoidMs.first * 2 ** this.#lateInARow++)
+  }
+
+  /** Notes that it was found dead, or did not answer. */
+  lost(): void {
+    this.lostUntil = this.#clock.now() + avoidMs.first
+    this.late()
   }
 
   /** Notes that it gave so many bytes in time. */

@@ -194,7 +194,7 @@ export class Fetcher {
   #noteFailure(peer: Peer, error: unknown): void {
     const { uplink, log } = this.#options
     uplink.noteFailure(peer.address, error)
-    if (isFailure(error, 'timeout', 'unreachable')) peer.late()
+    if (isFailure(error, 'timeout', 'unreachable')) peer.lost()
     if (isFailure(error, 'bad-format', 'over-limit')) {
       peer.bad()
       log.warn(toFailure(error).message)
@@ -206,8 +206,8 @@ export class Fetcher {
     const [master] = uplink.chain
     const upward = uplink.upward()
     const now = clock.now()
-    // The master named them a while ago; since then one may have been late or silent.
-    const usable = siblings.filter((address) => peers.at(address).avoidUntil <= now)
+    // The master named them a while ago; since then one may have been found dead.
+    const usable = siblings.filter((address) => peers.at(address).lostUntil <= now)
     const origins: [Address, Origin][] = [
       ...usable.map((address): [Address, Origin] => [address, 'sibling']),
       ...upward.map((address): [Address, Origin] => [address, address === master ? 'master' : 'supermaster']),
