@@ -23,12 +23,13 @@ export class Pace {
     // Runs that were asked for together come one after another.
     const rate = bytes / Math.max(0.01, Math.min(tookMs, now - this.#lastAt))
     this.#lastAt = now
-    this.#bytesPerMs = this.#smoothedMs === undefined ? rate : follow(this.#bytesPerMs, rate)
     if (this.#smoothedMs === undefined) {
+      this.#bytesPerMs = rate
       this.#smoothedMs = tookMs
       this.#deviationMs = tookMs / 2
       return
     }
+    this.#bytesPerMs = follow(this.#bytesPerMs, rate)
     this.#deviationMs += (Math.abs(tookMs - this.#smoothedMs) - this.#deviationMs) / 4
     this.#smoothedMs += (tookMs - this.#smoothedMs) / 8
   }

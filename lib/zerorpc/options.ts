@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts'
 export interface RpcOptions {
   /** Default: the system's. */
   clock?: Clock
-  /** How often a channel in use says that it lives, ms; Default 5000, as in the original. */
+  /** How often a channel in use says that it lives, ms; default 5000, as in the original. */
   heartbeatMs?: number
   /** After so long a silence the other side is lost, ms; default two intervals. */
   lostAfterMs?: number

@@ -53,8 +53,11 @@ describe('the plan of a fetch', () => {
   })
 
   it('waits longer where the line above is so slow that another would not be faster', () => {
-    const [slow, slowMaster] = [sibling, master].map((one) => ({ ...one, expectedMs: 4000, lateAfterMs: 8000 }))
-    if (!slow || !slowMaster) throw new Error('unreachable')
+    const times = { expectedMs: 4000, lateAfterMs: 8000 }
+    const [slow, slowMaster] = [
+      { ...sibling, ...times },
+      { ...master, ...times },
+    ]
     expect(planFetch([slow, slowMaster], [asked(slow, 0, true)], 3500, false), 'the master as well').to.deep.equal({
       do: 'wait',
       ms: 4500,
