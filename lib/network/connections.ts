@@ -68,23 +68,25 @@ export class Connections {
     }
   }
 
-  /** Whether the node's event loop answers within `withinMs`; when not, all calls end and all connections are made anew. */
+  /**
+   * Whether the node lives: its event loop answers within `withinMs`. When not, all calls end and all connections are made anew. An overloaded
+   * node may be late with the answer while its chunks keep coming: one that is heard of meanwhile is asked again, and lives if it is heard of then, too.
+   */
   async ping(withinMs: number): Promise<boolean> {
-    try {
-      const looking = this.#lookAtChunks(withinMs)
-      await this.#lane('control').call('ping', [], { timeoutMs: withinMs })
-      await looking
-      return true
-    } catch (error) {
-      // Who cannot agree with this node on keys is of no use to it.
-      if (isFailure(error, 'refused')) return false
-      // An error that the node sent is an answer, too.
-      if (!isFailure(error, 'timeout', 'unreachable', 'closed')) return true
-      // A connection that lost the beginnings of its frames, or that TCP tries ever more seldom, does not heal by itself.
+    const beganAt = this.#clock.now()
+    const looking = this.#lookAtChunks(withinMs)
+    let answer = await this.#ask(withinMs)
+    if (answer === 'late') answer = await this.#ask(withinMs)
+    if (answer === 'silent') {
       this.abandon()
       for (const rpc of this.#lanes.values()) rpc.reconnect()
-      return false
+    } else if (answer === 'late') {
+      // A connection that lost the beginnings of its frames, or that TCP tries ever more seldom, does not heal by itself.
+      const control = this.#lane('control')
+      if (control.heardAt < beganAt) control.reconnect()
     }
+    await looking
+    return answer === 'given' || answer === 'late'
   }
 
   /** Connects beforehand, so that the first call does not wait for it. */
@@ -121,6 +123,21 @@ export class Connections {
     this.#closed = true
     this.abandon()
     await Promise.all([...this.#lanes.values()].map((rpc) => rpc.close()))
+  }
+
+  /** `late`: no answer within `withinMs`, but something else came from the node. */
+  async #ask(withinMs: number): Promise<'given' | 'late' | 'silent' | 'refused'> {
+    const askedAt = this.#clock.now()
+    try {
+      await this.#lane('control').call('ping', [], { timeoutMs: withinMs })
+      return 'given'
+    } catch (error) {
+      // Who cannot agree with this node on keys is of no use to it.
+      if (isFailure(error, 'refused')) return 'refused'
+      // An error that the node sent is an answer, too.
+      if (!isFailure(error, 'timeout', 'unreachable', 'closed')) return 'given'
+      return [...this.#lanes.values()].some((rpc) => rpc.heardAt >= askedAt) ? 'late' : 'silent'
+    }
   }
 
   /** A living node may have a dead connection for chunks: it is given up when nothing comes on it, no answer either, for too long. */
