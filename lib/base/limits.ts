@@ -141,7 +141,7 @@ export const limitTable = {
   pingMs: {
     value: 700,
     unit: 'ms',
-    means: 'a node that does not answer a ping for this long is taken for dead',
+    means: 'a node that does not answer a ping for this long, and sends nothing else meanwhile, is taken for dead',
     memory: '-',
   },
   returnStableMs: {

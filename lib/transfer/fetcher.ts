@@ -46,12 +46,15 @@ export class Fetcher {
     this.#options = options
   }
 
-  /** `siblings`: whom the master named, best first. Rejects with the signal's reason, or at once with a failure that no retry can mend. */
+  /**
+   * `siblings`: whom the master named, best first; undefined when it did not say. Rejects with the signal's reason, or at once with a
+   * failure that no retry can mend.
+   */
   async fetch(
     stream: KnownStream,
     page: Page,
     run: Run,
-    siblings: Address[],
+    siblings: Address[] | undefined,
     signal: AbortSignal,
   ): Promise<FetchedRun> {
     const { clock, chance } = this.#options
@@ -66,12 +69,14 @@ export class Fetcher {
     stream: KnownStream,
     page: Page,
     run: Run,
-    siblings: Address[],
+    siblings: Address[] | undefined,
     signal: AbortSignal,
   ): Promise<FetchedRun | undefined> {
-    const { clock, traffic } = this.#options
+    const { clock, traffic, uplink } = this.#options
     const sizeBytes = page.bytesOf(run.first, run.count)
-    const candidates = this.#candidates(siblings, sizeBytes)
+    let candidates = this.#candidates(siblings ?? [], sizeBytes)
+    // A master that is too busy to say whom to ask is also too busy to send all its children the run.
+    let mayRefer = siblings === undefined && uplink.shares
     const attempts: (Attempt & { abort: AbortController })[] = []
     return new Promise((resolve, reject) => {
       let cancelTimer = () => {}
@@ -117,11 +122,20 @@ export class Fetcher {
           abort: new AbortController(),
         }
         attempts.push(attempt)
-        this.#ask(stream, page, run, plan.candidate, attempt.abort.signal).then(
-          (bytes) => {
+        const refer = mayRefer && plan.candidate.address === uplink.current
+        mayRefer &&= !refer
+        this.#ask(stream, page, run, plan.candidate, refer, attempt.abort.signal).then(
+          (answer) => {
             attempt.underWay = false
-            if (!bytes) return step()
             if (over) return
+            if (!answer) return step()
+            if (Array.isArray(answer)) {
+              candidates = this.#candidates(answer, sizeBytes)
+              // It is asked for the run itself when those that it named fail.
+              attempts.splice(attempts.indexOf(attempt), 1)
+              return step()
+            }
+            const bytes = answer
             const { address, origin } = plan.candidate
             traffic.received(origin, address, bytes.length, run.count)
             end(() => resolve({ bytes, origin, address, askedAt: attempt.startedAt }))
@@ -139,14 +153,15 @@ export class Fetcher {
     })
   }
 
-  /** Verified bytes of the run, or undefined when the peer has none to give. */
+  /** Verified bytes of the run, or undefined when the peer has none to give. With `refer` it may name siblings instead. */
   async #ask(
     stream: KnownStream,
     page: Page,
     run: Run,
     candidate: Candidate,
+    refer: boolean,
     signal: AbortSignal,
-  ): Promise<Uint8Array | undefined> {
+  ): Promise<Uint8Array | Address[] | undefined> {
     const { clock, peers, uplink, traffic, log } = this.#options
     const peer = peers.at(candidate.address)
     const { name, epoch } = stream.descriptor
@@ -158,6 +173,7 @@ export class Fetcher {
       waitMs: patienceMs,
       local: candidate.origin === 'sibling',
       lease: candidate.address === uplink.current && uplink.shares ? uplink.lease : undefined,
+      ...(refer && { refer }),
     }
     // A master that is late is looked at, whether or not another is asked in its place.
     let cancelSuspicion = () => {}
@@ -170,6 +186,7 @@ export class Fetcher {
     suspectLater()
     try {
       const reply = await peer.get(name, run.first, asked, { signal, timeoutMs: patienceMs + 2000 })
+      if (refer && reply.status === 'refer') return reply.peers
       if (reply.status !== 'data') return undefined
       if (reply.index === run.first && page.firstWrong(run.first, run.count, reply.data) === -1) {
         peer.answered(clock.now() - startedAt, reply.data.length)

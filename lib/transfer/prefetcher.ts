@@ -139,7 +139,13 @@ export class Prefetcher {
     }
   }
 
-  #begin(stream: KnownStream, page: Page, run: Run, asking: Promise<Assignments>, reader?: Reader): UnderWay {
+  #begin(
+    stream: KnownStream,
+    page: Page,
+    run: Run,
+    asking: Promise<Assignments | undefined>,
+    reader?: Reader,
+  ): UnderWay {
     const key = runKey(page.stream, run.first)
     const abort = new AbortController()
     const isUnwanted = () => !entry.isAwaited && reader !== undefined && reader.isLeft
@@ -157,13 +163,13 @@ export class Prefetcher {
     stream: KnownStream,
     page: Page,
     run: Run,
-    asking: Promise<Assignments>,
+    asking: Promise<Assignments | undefined>,
     abort: AbortController,
     { isUnwanted, isAwaited }: { isUnwanted(): boolean; isAwaited(): boolean },
   ): Promise<FetchedRun> {
     const { clock, fetcher, shelf, uplink } = this.#options
     const siblings = siblingsFor(await asking, run)
-    const slots = this.#slotsOf(siblings[0] ?? uplink.current ?? '')
+    const slots = this.#slotsOf(siblings?.[0] ?? uplink.current ?? '')
     const sizeBytes = page.bytesOf(run.first, run.count)
     await slots.take(sizeBytes, isAwaited)
     let hasRoom: Promise<void> | undefined
@@ -182,11 +188,11 @@ export class Prefetcher {
     }
   }
 
-  /** Which siblings to ask for the runs between two chunks; nobody in particular when the master cannot say. */
-  async #whomToAsk(stream: KnownStream, first: number, end: number): Promise<Assignments> {
+  /** Which siblings to ask for the runs between two chunks; undefined when the master did not say. */
+  async #whomToAsk(stream: KnownStream, first: number, end: number): Promise<Assignments | undefined> {
     const { uplink, peers, clock } = this.#options
     const [master, lease] = [uplink.current, uplink.lease]
-    if (!uplink.shares || !master || !lease) return []
+    if (!uplink.shares || !master || !lease) return undefined
     const { name, epoch } = stream.descriptor
     const avoid = peers.known().filter((peer) => peer.badAt.length > 0 || peer.avoidUntil > clock.now())
     try {
@@ -194,7 +200,7 @@ export class Prefetcher {
       return await peers.at(master).query(name, window, { timeoutMs: 1500 })
     } catch (error) {
       uplink.noteFailure(master, error)
-      return []
+      return undefined
     }
   }
 
@@ -272,6 +278,6 @@ export function runKey(stream: StreamKey, first: number): string {
   return `${stream}:${first}`
 }
 
-function siblingsFor(assignments: Assignments, run: Run): Address[] {
-  return assignments.find((part) => part.first <= run.first && run.first < part.end)?.peers ?? []
+function siblingsFor(assignments: Assignments | undefined, run: Run): Address[] | undefined {
+  return assignments?.find((part) => part.first <= run.first && run.first < part.end)?.peers
 }

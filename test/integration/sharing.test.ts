@@ -1,10 +1,20 @@
 import { expect } from 'chai'
+import { systemClock } from '../../lib/base/clock.ts'
+import { Peers } from '../../lib/network/peers.ts'
+import { ForgedMaster } from '../support/forged-master.ts'
 import { copiesSent, publishBytes, streamFrom, TestNetwork } from '../support/network.ts'
 import { until } from '../support/until.ts'
 
 describe('a tree of relays', () => {
   const network = new TestNetwork()
-  afterEach(() => network.close())
+  const peers = new Peers(systemClock)
+  let master: ForgedMaster | undefined
+  after(() => peers.close())
+  afterEach(async () => {
+    await network.close()
+    await master?.close()
+    master = undefined
+  })
 
   it('takes one copy from the source for four streamers behind six cold relays', async () => {
     const source = await network.source()
@@ -51,6 +61,27 @@ describe('a tree of relays', () => {
     expect(copiesSent(source.stats(), film)).to.equal(1)
     expect(again.stats().bytesFrom).to.deep.include({ store: film.sizeBytes, master: 0, supermaster: 0 })
     expect(second.stats().bytesFrom).to.deep.include({ sibling: film.sizeBytes, master: 0 })
+  })
+
+  it('asks a sibling that the master refers to when it does not say in time whom to ask', async () => {
+    const source = await network.source()
+    const film = await publishBytes(source.directory, 'film', { count: 20, sizeBytes: 100_000 })
+    const sibling = await network.relay('sibling', [source.address])
+    await streamFrom(sibling, 'film')
+    master = await ForgedMaster.start(source.address, {
+      pages: ([name, from, count, epoch]) =>
+        peers.at(source.address).pages(String(name), Number(from), Number(count), Number(epoch)),
+      query: () => {
+        throw new Error('too busy')
+      },
+      get: ([, , options]) =>
+        (options as { refer?: boolean }).refer
+          ? { status: 'refer', peers: [sibling.address] }
+          : { status: 'later', retryMs: 100 },
+    })
+    const relay = await network.relay('relay', [master.address])
+    expect((await streamFrom(relay, 'film')).sha256).to.equal(film.sha256)
+    expect(relay.stats().bytesFrom).to.deep.include({ sibling: film.sizeBytes, supermaster: 0 })
   })
 
   it('moves chunks of a few bytes as ranges', async () => {
