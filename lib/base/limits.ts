@@ -131,6 +131,13 @@ export const limitTable = {
     memory: 'none: on disk',
   },
   queryParts: { value: 256, unit: 'parts', means: 'parts of one answer to `query`', memory: '100 bytes each' },
+  fetchMs: {
+    value: 60_000,
+    unit: 'ms',
+    means:
+      'a run that is not there by then is given up by who fetches it, and its master forgets that it sent somebody for it',
+    memory: '-',
+  },
   childrenPerNode: {
     value: 1024,
     unit: 'children',

@@ -55,7 +55,7 @@ const getOptions = v.optional(
     /** The epoch that is meant; another one is refused with `stream-changed`. Default: the newest known. */
     epoch: v.optional(count),
     /** How long to wait for a chunk that has to be fetched first, ms. */
-    waitMs: v.optional(v.pipe(count, v.maxValue(60_000)), 10_000),
+    waitMs: v.optional(v.pipe(count, v.maxValue(limits.fetchMs)), 10_000),
     /** Answer only what is held here or under way here; never ask further. For siblings. */
     local: v.optional(v.boolean(), false),
     /** A child's lease: notes that the child is getting the run. */

@@ -1,3 +1,4 @@
+import { limits } from '../base/limits.ts'
 import type { Address } from '../stream/address.ts'
 import { RangeSet } from '../stream/ranges.ts'
 import type { Run } from '../stream/runs.ts'
@@ -8,15 +9,13 @@ import type { StreamKey } from '../stream/stream-key.ts'
  *
  * Each run is handed out once: the first child that asks is told to take it from the master, every later one to take it
  * from a sibling, who may still be receiving it. A child is only ever sent to one that was handed the run before it, so
- * nobody waits in a circle. A promise that was not kept within `promiseMs` is forgotten, and the next asker
+ * nobody waits in a circle. A promise that was not kept within `limits.fetchMs` is forgotten, and the next asker
  * becomes the first. Pure bookkeeping: the time is passed in.
  */
 export class Directory {
   readonly #children = new Map<string, Child>()
   readonly #promises = new Map<StreamKey, Map<number, Promised[]>>()
 
-  /** A child that was told to get a run and has not reported it for this long has failed: it gives a run up itself by then (prefetcher.ts), ms. */
-  static readonly promiseMs = 60_000
   /** Siblings named per run: the second is for when the first fails. */
   static readonly peersPerRun = 2
   /** Above this many children in wait for one, a child that is still receiving is not named while another could be. */
@@ -136,7 +135,7 @@ export class Directory {
       this.#promises.set(stream, runs)
     }
     const promises = runs.get(first) ?? []
-    const live = promises.filter((promise) => now - promise.at < Directory.promiseMs)
+    const live = promises.filter((promise) => now - promise.at < limits.fetchMs)
     for (const promise of promises) if (!live.includes(promise)) this.#release(promise)
     runs.set(first, live)
     return live

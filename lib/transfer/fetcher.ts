@@ -1,6 +1,7 @@
 import { backoffMs } from '../base/backoff.ts'
 import { type Chance, type Clock, pause } from '../base/clock.ts'
 import { Failure, isFailure, toFailure } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
 import type { Logger } from '../base/log.ts'
 import { Pace } from '../network/pace.ts'
 import type { Peer } from '../network/peer.ts'
@@ -31,8 +32,8 @@ export interface FetchedRun {
   askedAt: number
 }
 
-/** How long a node that is asked may take to get the run itself, ms: at least, and at most (contract.ts). */
-const waitMs = { least: 8000, most: 60_000 }
+/** How long a node that is asked may at least take to get the run itself, ms; at most it is `limits.fetchMs`. */
+const leastWaitMs = 8000
 
 /**
  * Gets one run of chunks over the network and verifies it. What to do next is decided by `planFetch`; this shell
@@ -166,7 +167,7 @@ export class Fetcher {
     const peer = peers.at(candidate.address)
     const { name, epoch } = stream.descriptor
     const startedAt = clock.now()
-    const patienceMs = Math.round(Math.min(waitMs.most, Math.max(waitMs.least, 3 * candidate.expectedMs)))
+    const patienceMs = Math.round(Math.min(limits.fetchMs, Math.max(leastWaitMs, 3 * candidate.expectedMs)))
     const asked = {
       count: run.count,
       epoch,

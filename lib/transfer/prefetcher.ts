@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { abortable } from '../base/deadline.ts'
 import { Failure } from '../base/errors.ts'
+import { limits } from '../base/limits.ts'
 import type { Peers } from '../network/peers.ts'
 import type { Uplink } from '../network/uplink.ts'
 import type { Address } from '../stream/address.ts'
@@ -34,8 +35,6 @@ export interface PrefetcherOptions {
 
 /** A reader that asked for nothing for this long is gone, ms. */
 const readerIdleMs = 15_000
-/** A run that is waited for by nobody any more is given up after this, ms. */
-const fetchLimitMs = 60_000
 /** A sibling may be sent here before the answer that tells this node to get the run has arrived; it waits so long, ms. */
 export const graceMs = 600
 
@@ -173,7 +172,7 @@ export class Prefetcher {
     const sizeBytes = page.bytesOf(run.first, run.count)
     await slots.take(sizeBytes, isAwaited)
     let hasRoom: Promise<void> | undefined
-    const cancelLimit = clock.after(fetchLimitMs, () => abort.abort(fetcher.unavailable()))
+    const cancelLimit = clock.after(limits.fetchMs, () => abort.abort(fetcher.unavailable()))
     try {
       if (isUnwanted()) throw new Failure('aborted', 'the reader went elsewhere')
       const received = await fetcher.fetch(stream, page, run, siblings, abort.signal)

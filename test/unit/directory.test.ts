@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { limits } from '../../lib/base/limits.ts'
 import { Directory } from '../../lib/network/directory.ts'
 
 const stream = 'abc/1'
@@ -68,7 +69,7 @@ describe('the directory of a master', () => {
   it('forgets a promise that was not kept in time', () => {
     const directory = directoryOf('a', 'b')
     directory.assign(stream, run, 'a', 0, nobody)
-    expect(directory.assign(stream, run, 'b', Directory.promiseMs, nobody)).to.deep.equal([])
+    expect(directory.assign(stream, run, 'b', limits.fetchMs, nobody)).to.deep.equal([])
   })
 
   it('forgets what a child held and promised when it leaves', () => {
