@@ -8,7 +8,8 @@ import type { Address } from '../stream/address.ts'
 import type { Page } from '../stream/page.ts'
 import { type Run, runAt } from '../stream/runs.ts'
 import type { StreamKey } from '../stream/stream-key.ts'
-import type { FetchedRun, Fetcher } from './fetcher.ts'
+import type { FetchedRun } from './fetch-round.ts'
+import type { Fetcher } from './fetcher.ts'
 import type { KnownStream } from './known-stream.ts'
 import { Slots } from './slots.ts'
 
@@ -175,7 +176,7 @@ export class Prefetcher {
     const cancelLimit = clock.after(limits.fetchMs, () => abort.abort(fetcher.unavailable()))
     try {
       if (isUnwanted()) throw new Failure('aborted', 'the reader went elsewhere')
-      const received = await fetcher.fetch(stream, page, run, siblings, abort.signal)
+      const received = await fetcher.fetch({ stream, page, run }, siblings, abort.signal)
       const fetched = { ...received, bytes: shelf.adopt(received.bytes) }
       hasRoom = shelf.keep(page, run, fetched)
       return fetched
