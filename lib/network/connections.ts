@@ -69,8 +69,8 @@ export class Connections {
   }
 
   /**
-   * Whether the node lives: its event loop answers within `withinMs`. When not, all calls end and all connections are made anew. An overloaded
-   * node may be late with the answer while its chunks keep coming: one that is heard of meanwhile is asked again, and lives if it is heard of then, too.
+   * Whether the node lives: its event loop answers within `withinMs`. An overloaded one may be late with the answer while its chunks keep coming: if it is
+   * heard of meanwhile it is asked again, and lives if it is heard of then, too. When not, all calls end and all connections are made anew.
    */
   async ping(withinMs: number): Promise<boolean> {
     const beganAt = this.#clock.now()

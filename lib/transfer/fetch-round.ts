@@ -13,9 +13,9 @@ export interface FetchedRun {
   askedAt: number
 }
 
-/**
- * Asks whoever may have a run until one gives it. What to do next is decided by `planFetch`; this shell asks, listens and counts.
- */
+type Outcome = { fetched: FetchedRun | undefined } | { failure: unknown }
+
+/** Asks whoever may have a run until one gives it. What to do next is decided by `planFetch`; this shell asks, listens and counts. */
 export class FetchRound {
   readonly #options: FetcherOptions
   readonly #wanted: Wanted
@@ -26,7 +26,7 @@ export class FetchRound {
   #mayRefer: boolean
   #cancelTimer = () => {}
   #isOver = false
-  #settle: (outcome: { fetched: FetchedRun | undefined } | { failure: unknown }) => void = () => {}
+  #settle: (outcome: Outcome) => void = () => {}
 
   /** `siblings`: whom the master named, best first; undefined when it did not say. */
   constructor(options: FetcherOptions, wanted: Wanted, siblings: Address[] | undefined) {
@@ -78,13 +78,7 @@ export class FetchRound {
   #ask(candidate: Candidate): void {
     const { clock, uplink } = this.#options
     const abort = new AbortController()
-    const attempt = {
-      address: candidate.address,
-      startedAt: clock.now(),
-      underWay: true,
-      isAvoided: false,
-      abort,
-    }
+    const attempt = { address: candidate.address, startedAt: clock.now(), underWay: true, isAvoided: false, abort }
     this.#attempts.push(attempt)
     const refer = this.#mayRefer && candidate.address === uplink.current
     if (refer) this.#mayRefer = false
@@ -114,7 +108,7 @@ export class FetchRound {
     this.#end({ fetched: { bytes, origin, address, askedAt } })
   }
 
-  #end(outcome: { fetched: FetchedRun | undefined } | { failure: unknown }): void {
+  #end(outcome: Outcome): void {
     if (this.#isOver) return
     this.#isOver = true
     this.#cancelTimer()
