@@ -1,5 +1,5 @@
 import { decode, encode } from '@msgpack/msgpack'
-import { digestBytes, hexDigestOf } from '../base/digest.ts'
+import { digestBytes, digestTextLength, digestTextOf, digestTexts } from '../base/digest.ts'
 import { Failure } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { isOff } from '../base/protections.ts'
@@ -49,8 +49,8 @@ export class Page {
   /** offsets[i] is where chunk first + i begins in the media file; offsets[count] is where the page ends. */
   readonly offsets: Float64Array
   readonly #digests: Uint8Array
-  /** The same in hexadecimal, once chunks were verified. */
-  #hexDigests: string | undefined
+  /** The same as text, one behind another, once chunks were verified. */
+  #digestTexts: string | undefined
   readonly #starts: Uint8Array
   readonly #times: (TrackTimes[] | null)[] | undefined
   readonly #nonces: Uint8Array | undefined
@@ -142,11 +142,11 @@ export class Page {
     if (isOff('digests')) return -1
     const from = index - this.first
     const base = this.offsetAt(from)
-    this.#hexDigests ??= Buffer.from(this.#digests).toString('hex')
-    const digests = this.#hexDigests
+    this.#digestTexts ??= digestTexts(this.#digests)
+    const texts = this.#digestTexts
     for (let at = from; at < from + count; at++) {
       const chunk = bytes.subarray(this.offsetAt(at) - base, this.offsetAt(at + 1) - base)
-      if (!digests.startsWith(hexDigestOf(chunk), at * digestBytes * 2)) return this.first + at
+      if (!texts.startsWith(digestTextOf(chunk), at * digestTextLength)) return this.first + at
     }
     return -1
   }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type Chance, type Clock, pause, systemChance, systemClock } from '../base/clock.ts'
-import { hexDigestOf } from '../base/digest.ts'
+import { digestOf } from '../base/digest.ts'
 import { discard } from '../base/discard.ts'
 import { Failure, isFailure } from '../base/errors.ts'
 import { Lifecycle } from '../base/lifecycle.ts'
@@ -291,7 +291,7 @@ class Streamer {
     const events: ChunkEvent[] = []
     for (let index = from; index < upTo; index++) {
       const start = page.offsetOf(index) - base
-      const digest = hexDigestOf(bytes.subarray(start, start + page.bytesOf(index, 1)))
+      const digest = digestOf(bytes.subarray(start, start + page.bytesOf(index, 1))).toString('hex')
       events.push({ index, digest, asked: origin?.askedAt ?? done, done, from: origin?.address ?? '' })
     }
     return events
