@@ -31,7 +31,7 @@ import { TouchedMemory } from './touch-memory.ts'
 const startedAt = performance.now()
 const settings = process.argv.includes('--quick') ? quickRun : fullRun
 const folder = await mkdtemp(join(tmpdir(), 'peerstreamer-bench-'))
-const memory = new TouchedMemory(folder, settings.touchMB * 1e6)
+const memory = new TouchedMemory({ isWanted: settings.touchesMemory })
 const bench: Bench = { settings, programs: new Programs(), folder, memory }
 let isStopped = false
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -58,7 +58,7 @@ async function cleanUp(): Promise<void> {
 }
 
 async function run(): Promise<void> {
-  say('touching free memory, which is slow the first time')
+  if (settings.touchesMemory) say('touching free memory, which is slow the first time')
   await memory.fill()
   say('publishing what is to be transferred')
   const material = await makeMaterial(bench)
@@ -86,15 +86,15 @@ async function run(): Promise<void> {
   await keep({ missing, samples, figures, results })
 }
 
-function contendersOf(material: Material, source: NodeProcess): Contender[] {
+function contendersOf({ chunks, file, slowFile, videoDatabase }: Material, source: NodeProcess): Contender[] {
   return [
     iperf3(bench),
-    nginxStatic(bench, material.chunks),
-    nginxProxyCache(bench, material.chunks),
-    ours(bench, source),
-    oursUnverified(bench, source),
-    webtorrent(bench, material.slowFile),
-    zerorpcChain(bench, material.file),
+    nginxStatic(bench, chunks),
+    nginxProxyCache(bench, chunks),
+    ours(bench, { node: source, videoDatabase }),
+    oursUnverified(bench, { node: source, videoDatabase }),
+    webtorrent(bench, slowFile),
+    zerorpcChain(bench, file),
   ]
 }
 

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Bench } from './bench.ts'
+import { bringIntoPageCache } from './page-cache.ts'
 import { type Cost, readCost } from './process-cost.ts'
 import { percentile } from './statistics.ts'
 
@@ -53,6 +54,8 @@ export interface Taken {
 export interface Server {
   role: string
   pids: number[]
+  /** The file or folder that it sends from. */
+  serves?: string
   hidesMemory?: boolean
 }
 
@@ -64,7 +67,7 @@ const settle = () => pause(settleMs)
 
 /**
  * Lets all clients begin at once and measures until the last has all. CPU counts from that moment: starting a process is no part of it,
- * nor is touching the memory that is free by then.
+ * nor is touching the memory that is free by then, nor reading from the disk what servers send: all have it in memory.
  */
 export async function measure(
   { memory }: Bench,
@@ -74,6 +77,7 @@ export async function measure(
   bytesEach: number,
   settled: () => Promise<unknown> = settle,
 ): Promise<Sample> {
+  for (const { serves } of servers) if (serves !== undefined) await bringIntoPageCache(serves)
   await memory.fill()
   const roles = groupByRole([...servers, ...clients.map((client) => ({ ...client, pids: client.pids() }))])
   const before = new Map([...roles].map(([role, { pids }]) => [role, readCost(pids)]))

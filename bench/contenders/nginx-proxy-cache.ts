@@ -16,7 +16,7 @@ export function nginxProxyCache(bench: Bench, chunkFolder: string): Contender {
     if (!origin) throw new Error('the origin was not started')
     const relay = await startProxyCache(bench, origin.port)
     const servers = [
-      { role: 'source', pids: origin.pids },
+      { role: 'source', pids: origin.pids, serves: chunkFolder },
       { role: 'relay', pids: relay.pids },
     ]
     const samples: Sample[] = []

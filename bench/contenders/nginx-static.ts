@@ -17,7 +17,7 @@ export function nginxStatic(bench: Bench, chunkFolder: string): Contender {
     const sample = await measure(
       bench,
       { contender: name, temperature: 'warm' },
-      [{ role: 'server', pids }],
+      [{ role: 'server', pids, serves: chunkFolder }],
       clients,
       chunks * mib,
     )

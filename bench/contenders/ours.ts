@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Bench } from '../bench.ts'
 import type { Contender } from '../contender.ts'
@@ -9,11 +10,17 @@ import { startStreamers, stopStreamers } from '../streamer-client.ts'
 
 export const oursName = 'peerstreamer'
 export const unverifiedName = 'peerstreamer, unverified'
+/** Our source, and what it serves. */
+export interface VideoSource {
+  node: NodeProcess
+  videoDatabase: string
+}
+
 /** How lib is told to leave digests unchecked (lib/base/protections.ts). */
 const unverified = { PEERSTREAMER_TEST_OFF: 'digests' }
 
 /** Source, relay and streamers: everything verified, the relay stores it. */
-export function ours(bench: Bench, source: NodeProcess): Contender {
+export function ours(bench: Bench, source: VideoSource): Contender {
   return {
     name: oursName,
     missing: () => undefined,
@@ -26,7 +33,7 @@ export function ours(bench: Bench, source: NodeProcess): Contender {
 }
 
 /** The same with verification switched off in relay and streamer, to see what it costs. */
-export function oursUnverified(bench: Bench, source: NodeProcess): Contender {
+export function oursUnverified(bench: Bench, source: VideoSource): Contender {
   return {
     name: unverifiedName,
     missing: () => undefined,
@@ -38,21 +45,22 @@ export function oursUnverified(bench: Bench, source: NodeProcess): Contender {
 /** One relay, empty at first; then new streamers take the same from it again. */
 async function coldAndWarm(
   bench: Bench,
-  source: NodeProcess,
+  { node, videoDatabase }: VideoSource,
   contender: string,
   count: number,
   chunks: number,
   env?: Record<string, string>,
 ): Promise<Sample[]> {
-  const relay = await startRelay(bench, 'relay', source, { env })
+  const name = streams.mib(chunks)
+  const relay = await startRelay(bench, 'relay', node, { env })
   const servers = [
-    { role: 'source', pids: [source.pid] },
+    { role: 'source', pids: [node.pid], serves: join(videoDatabase, name) },
     { role: 'relay', pids: [relay.pid] },
   ]
   const samples: Sample[] = []
   for (const temperature of ['cold', 'warm'] as const) {
     const streamers = await startStreamers(bench, count, env)
-    const job = { source: relay.address, name: streams.mib(chunks) }
+    const job = { source: relay.address, name }
     const clients = streamers.map((streamer) => streamer.client(job))
     const stored = () => untilStored(relay, chunks)
     const sample = await measure(bench, { contender, temperature }, servers, clients, chunks * mib, stored)

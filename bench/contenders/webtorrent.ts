@@ -27,7 +27,7 @@ export function webtorrent(bench: Bench, file: string): Contender {
       const folder = await newFolder(bench, 'webtorrent')
       const job = { torrent, folder, peer: `127.0.0.1:${seeder.port}` }
       const leecher = await jobClient(bench, 'WebTorrent leecher', [program, 'leecher'], job)
-      const servers = [{ role: 'source', pids: [seeder.process.pid] }]
+      const servers = [{ role: 'source', pids: [seeder.process.pid], serves: file }]
       const head = { contender: webtorrentName, temperature: 'cold' } as const
       const sample = await measure(bench, head, servers, [leecher], bench.settings.slow * mib)
       await leecher.stop()

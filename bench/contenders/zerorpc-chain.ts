@@ -24,7 +24,7 @@ export function zerorpcChain(bench: Bench, media: string): Contender {
     const folder = await newFolder(bench, 'level')
     const relay = await start('zerorpc relay', 'relay', folder, source.address)
     const servers = [
-      { role: 'source', pids: [source.process.pid] },
+      { role: 'source', pids: [source.process.pid], serves: media },
       { role: 'relay', pids: [relay.process.pid] },
     ]
     const chunks = Math.floor(bench.settings.slow / count)

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { Bench } from '../bench.ts'
 import type { Figures } from '../figures.ts'
 import { streams } from '../material.ts'
@@ -34,10 +35,10 @@ async function stream(bench: Bench, videoDatabase: string, count: number, chunks
   const clients = streamers.map((streamer, at) =>
     streamer.client({ source: relays[at]?.address ?? '', name: streams.mib(chunks) }),
   )
-  const servers = [source, ...relays].map(({ pid, name }) => ({
-    role: name === 'source' ? name : 'relay',
-    pids: [pid],
-  }))
+  const servers = [
+    { role: 'source', pids: [source.pid], serves: join(videoDatabase, streams.mib(chunks)) },
+    ...relays.map(({ pid }) => ({ role: 'relay', pids: [pid] })),
+  ]
   const sample = await measure(
     bench,
     { contender: `${count} relays`, temperature: 'cold' },
