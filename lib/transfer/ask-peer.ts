@@ -14,7 +14,7 @@ import type { Candidate } from './fetch-plan.ts'
 import type { KnownStream } from './known-stream.ts'
 
 /** What fetching works with. */
-export interface FetcherOptions {
+export interface FetchParts {
   uplink: Uplink
   peers: Peers
   traffic: Traffic
@@ -38,7 +38,7 @@ const leastWaitMs = 8000
  * or badly is noted at its `Peer`. Throws what the call failed with.
  */
 export async function askPeer(
-  options: FetcherOptions,
+  options: FetchParts,
   { stream, page, run }: Wanted,
   candidate: Candidate,
   { refer, signal }: { refer: boolean; signal: AbortSignal },
@@ -85,7 +85,7 @@ export async function askPeer(
   }
 }
 
-function noteFailure({ uplink, log }: FetcherOptions, peer: Peer, error: unknown): void {
+function noteFailure({ uplink, log }: FetchParts, peer: Peer, error: unknown): void {
   uplink.noteFailure(peer.address, error)
   if (isFailure(error, 'timeout', 'unreachable')) peer.lost()
   if (isFailure(error, 'bad-format', 'over-limit')) {

@@ -2,7 +2,7 @@ import { Failure, isFailure } from '../base/errors.ts'
 import type { Origin } from '../network/traffic.ts'
 import { trustOf } from '../network/trust.ts'
 import type { Address } from '../stream/address.ts'
-import { askPeer, type FetcherOptions, type Wanted } from './ask-peer.ts'
+import { askPeer, type FetchParts, type Wanted } from './ask-peer.ts'
 import { type Attempt, type Candidate, mayHedge, planFetch } from './fetch-plan.ts'
 
 export interface FetchedRun {
@@ -17,7 +17,7 @@ type Outcome = { fetched: FetchedRun | undefined } | { failure: unknown }
 
 /** Asks whoever may have a run until one gives it. What to do next is decided by `planFetch`; this shell asks, listens and counts. */
 export class FetchRound {
-  readonly #options: FetcherOptions
+  readonly #options: FetchParts
   readonly #wanted: Wanted
   readonly #sizeBytes: number
   readonly #attempts: (Attempt & { abort: AbortController })[] = []
@@ -29,7 +29,7 @@ export class FetchRound {
   #settle: (outcome: Outcome) => void = () => {}
 
   /** `siblings`: whom the master named, best first; undefined when it did not say. */
-  constructor(options: FetcherOptions, wanted: Wanted, siblings: Address[] | undefined) {
+  constructor(options: FetchParts, wanted: Wanted, siblings: Address[] | undefined) {
     const { page, run } = wanted
     this.#options = options
     this.#wanted = wanted

@@ -3,7 +3,7 @@ import { pause } from '../base/clock.ts'
 import type { Failure } from '../base/errors.ts'
 import { noMaster } from '../network/uplink.ts'
 import type { Address } from '../stream/address.ts'
-import type { FetcherOptions, Wanted } from './ask-peer.ts'
+import type { FetchParts, Wanted } from './ask-peer.ts'
 import { type FetchedRun, FetchRound } from './fetch-round.ts'
 
 /**
@@ -11,9 +11,9 @@ import { type FetchedRun, FetchRound } from './fetch-round.ts'
  * caller gives up, because a master may come back or another take its place.
  */
 export class Fetcher {
-  readonly #options: FetcherOptions
+  readonly #options: FetchParts
 
-  constructor(options: FetcherOptions) {
+  constructor(options: FetchParts) {
     this.#options = options
   }
 
