@@ -81,8 +81,10 @@ export async function measure(
   await memory.fill()
   const roles = groupByRole([...servers, ...clients.map((client) => ({ ...client, pids: client.pids() }))])
   const before = new Map([...roles].map(([role, { pids }]) => [role, readCost(pids)]))
+  const stopLending = await memory.lend()
   const taken = await Promise.all(clients.map((client) => client.go()))
   await settled()
+  stopLending()
   for (const { bytes } of taken) {
     if (bytes !== bytesEach) throw new Error(`${head.contender}: expected ${bytesEach} bytes, got ${bytes}`)
   }
