@@ -21,7 +21,7 @@ export class TouchedMemory {
   readonly #isOn: boolean
   readonly #pieces: Buffer[] = []
 
-  /** Holds nothing unless `isWanted`, and the machine has free page reporting. */
+  /** Does nothing unless `isWanted`, and the kernel knows free page reporting. */
   constructor({ isWanted }: { isWanted: boolean }) {
     this.#isOn = isWanted && existsSync('/sys/module/page_reporting')
   }
@@ -40,6 +40,7 @@ export class TouchedMemory {
 
   /** Gives back as others take, until the function that it returns is called. */
   async lend(): Promise<() => void> {
+    if (!this.#isOn) return () => {}
     const freeAtFirst = await bytesOf('MemFree')
     let givenBytes = 0
     const keepAhead = async () => {

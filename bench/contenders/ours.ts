@@ -10,14 +10,14 @@ import { startStreamers, stopStreamers } from '../streamer-client.ts'
 
 export const oursName = 'peerstreamer'
 export const unverifiedName = 'peerstreamer, unverified'
+/** How lib is told to leave digests unchecked (lib/base/protections.ts). */
+const unverified = { PEERSTREAMER_TEST_OFF: 'digests' }
+
 /** Our source, and what it serves. */
 export interface VideoSource {
   node: NodeProcess
   videoDatabase: string
 }
-
-/** How lib is told to leave digests unchecked (lib/base/protections.ts). */
-const unverified = { PEERSTREAMER_TEST_OFF: 'digests' }
 
 /** Source, relay and streamers: everything verified, the relay stores it. */
 export function ours(bench: Bench, source: VideoSource): Contender {
